@@ -1,0 +1,10 @@
+//! The NVIDIA FLARE admin wire protocol, shared by both ends.
+
+pub mod hci;
+mod random;
+mod sign;
+mod time;
+
+pub use random::{Randomness, is_uuid4};
+pub use sign::{PrivateKey, PublicKey, SignatureError};
+pub use time::Moment;
