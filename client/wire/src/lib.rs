@@ -1,6 +1,10 @@
 //! The NVIDIA FLARE admin wire protocol, shared by both ends.
 
+pub mod cell;
+pub mod fobs;
+pub mod frame;
 pub mod hci;
+pub mod msgpack;
 mod random;
 mod sign;
 mod time;
