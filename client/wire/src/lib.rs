@@ -1,6 +1,8 @@
 //! The NVIDIA FLARE admin wire protocol, shared by both ends.
 
+pub mod auth;
 pub mod cell;
+pub mod certificate;
 pub mod fobs;
 pub mod frame;
 pub mod hci;
