@@ -1,1 +1,3 @@
-//! Placeholder while the workspace is laid out.
+//! A simulated NVIDIA FLARE server.
+
+pub mod project;
