@@ -46,7 +46,7 @@ pub enum FobsError {
     UnexpectedMarker(u8),
     /// More than [`MAX_DATUMS`] datum sections.
     TooManyDatums,
-    /// A reference to a datum that is not there, or a text datum that is no UTF-8.
+    /// A reference to a datum that is not there or was used already, or a text datum that is no UTF-8.
     BadDatum,
     /// The body is no msgpack.
     Body(MsgpackError),
@@ -111,7 +111,7 @@ pub fn decode(bytes: &[u8]) -> Result<Value, FobsError> {
         datums.push(parse_datum(&section)?);
         rest = after;
     }
-    resolve_datums(&mut value, &datums)?;
+    resolve_datums(&mut value, &mut datums)?;
     Ok(value)
 }
 
@@ -125,8 +125,11 @@ fn parse_datum(section: &Section<'_>) -> Result<(Uuid, Value), FobsError> {
     Ok((Uuid::from_bytes(*id), value))
 }
 
+/// Puts every datum in the place of its reference. A sender gives each value an id of its own, so a datum is
+/// used up: were it copied, many short references to one long datum could ask for any amount of memory.
+///
 /// The recursion is bounded: the body was read with a depth limit.
-fn resolve_datums(value: &mut Value, datums: &[(Uuid, Value)]) -> Result<(), FobsError> {
+fn resolve_datums(value: &mut Value, datums: &mut Vec<(Uuid, Value)>) -> Result<(), FobsError> {
     if type_name(value) == Some(DATUM_REF) {
         let id = unwrap(value)
             .and_then(|data| field(data, "data"))
@@ -134,8 +137,8 @@ fn resolve_datums(value: &mut Value, datums: &[(Uuid, Value)]) -> Result<(), Fob
             .and_then(Value::as_str)
             .and_then(|text| Uuid::try_parse(text).ok())
             .ok_or(FobsError::BadDatum)?;
-        let (_, datum) = datums.iter().find(|(datum_id, _)| *datum_id == id).ok_or(FobsError::BadDatum)?;
-        *value = datum.clone();
+        let at = datums.iter().position(|(datum_id, _)| *datum_id == id).ok_or(FobsError::BadDatum)?;
+        *value = datums.swap_remove(at).1;
         return Ok(());
     }
     match value {
