@@ -1,3 +1,4 @@
 //! A simulated NVIDIA FLARE server.
 
+pub mod pki;
 pub mod project;
