@@ -5,8 +5,12 @@ use std::fmt;
 
 pub use rmpv::Value;
 
-/// Deepest nesting that is read. Admin traffic nests seven levels at most; every level costs stack.
+/// Most maps and arrays that are read one inside the other. Admin traffic nests seven levels at most; every
+/// level costs stack.
 pub const MAX_DEPTH: usize = 64;
+
+/// The same limit in the count of `rmpv`: two for a map or array, at most three for what is in the innermost.
+const RMPV_DEPTH: usize = 2 * MAX_DEPTH + 3;
 
 /// Why bytes are no msgpack value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +40,24 @@ impl Error for MsgpackError {}
 /// # Errors
 /// [`MsgpackError`].
 pub fn decode(mut bytes: &[u8]) -> Result<Value, MsgpackError> {
-    let value = rmpv::decode::read_value_with_max_depth(&mut bytes, MAX_DEPTH).map_err(|error| match error {
+    let value = rmpv::decode::read_value_with_max_depth(&mut bytes, RMPV_DEPTH).map_err(|error| match error {
         rmpv::decode::Error::DepthLimitExceeded => MsgpackError::TooDeep,
         _ => MsgpackError::Malformed,
     })?;
+    if depth(&value) > MAX_DEPTH {
+        return Err(MsgpackError::TooDeep);
+    }
     if bytes.is_empty() { Ok(value) } else { Err(MsgpackError::TrailingBytes) }
+}
+
+/// Recursion that [`RMPV_DEPTH`] bounds.
+fn depth(value: &Value) -> usize {
+    let inside = |deepest: Option<usize>| 1 + deepest.unwrap_or(0);
+    match value {
+        Value::Array(items) => inside(items.iter().map(depth).max()),
+        Value::Map(entries) => inside(entries.iter().map(|(key, item)| depth(key).max(depth(item))).max()),
+        _ => 0,
+    }
 }
 
 /// The bytes of `value`, every number and length in its shortest form, as Python's msgpack writes them.
