@@ -15,10 +15,12 @@ const RMPV_DEPTH: usize = 2 * MAX_DEPTH + 3;
 /// Why bytes are no msgpack value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MsgpackError {
-    /// The bytes end within the value, or hold a marker that does not exist.
+    /// The bytes end within the value. (The one marker that msgpack leaves undefined, `c1`, is read as nil.)
     Malformed,
     /// Nested deeper than [`MAX_DEPTH`].
     TooDeep,
+    /// A string that is not UTF-8, which a real receiver refuses with the whole value.
+    BadText,
     /// Bytes follow the value.
     TrailingBytes,
 }
@@ -28,6 +30,7 @@ impl fmt::Display for MsgpackError {
         match self {
             Self::Malformed => f.write_str("malformed msgpack"),
             Self::TooDeep => write!(f, "msgpack is nested deeper than {MAX_DEPTH} levels"),
+            Self::BadText => f.write_str("a msgpack string is not UTF-8"),
             Self::TrailingBytes => f.write_str("bytes follow the msgpack value"),
         }
     }
@@ -44,19 +47,24 @@ pub fn decode(mut bytes: &[u8]) -> Result<Value, MsgpackError> {
         rmpv::decode::Error::DepthLimitExceeded => MsgpackError::TooDeep,
         _ => MsgpackError::Malformed,
     })?;
-    if depth(&value) > MAX_DEPTH {
-        return Err(MsgpackError::TooDeep);
-    }
+    check(&value, MAX_DEPTH)?;
     if bytes.is_empty() { Ok(value) } else { Err(MsgpackError::TrailingBytes) }
 }
 
-/// Recursion that [`RMPV_DEPTH`] bounds.
-fn depth(value: &Value) -> usize {
-    let inside = |deepest: Option<usize>| 1 + deepest.unwrap_or(0);
+/// What `rmpv` lets pass: a level too many, and strings that are none.
+fn check(value: &Value, levels_left: usize) -> Result<(), MsgpackError> {
+    let inside = || levels_left.checked_sub(1).ok_or(MsgpackError::TooDeep);
     match value {
-        Value::Array(items) => inside(items.iter().map(depth).max()),
-        Value::Map(entries) => inside(entries.iter().map(|(key, item)| depth(key).max(depth(item))).max()),
-        _ => 0,
+        Value::String(text) if !text.is_str() => Err(MsgpackError::BadText),
+        Value::Array(items) => {
+            let left = inside()?;
+            items.iter().try_for_each(|item| check(item, left))
+        }
+        Value::Map(entries) => {
+            let left = inside()?;
+            entries.iter().try_for_each(|(key, item)| check(key, left).and_then(|()| check(item, left)))
+        }
+        _ => Ok(()),
     }
 }
 
