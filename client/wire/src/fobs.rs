@@ -180,7 +180,13 @@ fn wrap(type_name: &str, data: Value, decomposer: &str) -> Value {
 /// A `Shareable`: the map that most requests outside HCI carry. Its headers are an entry of the map.
 #[must_use]
 pub fn shareable<const N: usize, const M: usize>(headers: [(&str, Value); N], body: [(&str, Value); M]) -> Value {
-    let mut entries = vec![(Value::from("__headers__"), msgpack::map(headers))];
+    shareable_with(headers.into_iter().map(|(key, value)| (Value::from(key), value)).collect(), body)
+}
+
+/// A `Shareable` whose headers are not known in number.
+#[must_use]
+pub fn shareable_with<const M: usize>(headers: Vec<(Value, Value)>, body: [(&str, Value); M]) -> Value {
+    let mut entries = vec![(Value::from("__headers__"), Value::Map(headers))];
     entries.extend(body.into_iter().map(|(key, value)| (Value::from(key), value)));
     wrap(SHAREABLE, Value::Map(entries), SHAREABLE_DECOMPOSER)
 }
@@ -188,8 +194,14 @@ pub fn shareable<const N: usize, const M: usize>(headers: [(&str, Value); N], bo
 /// An `FLContext` with one public property, as the register request carries it.
 #[must_use]
 pub fn context(property: &str, value: Value) -> Value {
-    let entry = msgpack::map([("value", value), ("mask", 0.into())]);
-    wrap(CONTEXT, Value::Array(vec![Value::Nil, msgpack::map([(property, entry)])]), CONTEXT_DECOMPOSER)
+    context_with([(property, value)])
+}
+
+/// An `FLContext` with public properties.
+#[must_use]
+pub fn context_with<const N: usize>(properties: [(&str, Value); N]) -> Value {
+    let properties = properties.map(|(name, value)| (name, msgpack::map([("value", value), ("mask", 0.into())])));
+    wrap(CONTEXT, Value::Array(vec![Value::Nil, msgpack::map(properties)]), CONTEXT_DECOMPOSER)
 }
 
 /// The fields of a payload that is a map or a wrapped map (a `Shareable`).

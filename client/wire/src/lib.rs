@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! hci        command lines, JSON replies            auth, certificate, sign    who is who
+//! transfer   uploads and downloads
 //! endpoint   one connection: handshake, requests and replies, streams, heartbeat
 //! stream     blobs as chunks: window, acknowledgements, repeats
 //! cell       messages: headers and payload          fobs, msgpack              encodings
@@ -66,6 +67,7 @@ mod random;
 mod sign;
 pub mod stream;
 mod time;
+pub mod transfer;
 
 pub use error::{ProtocolError, RequestError, RequestPhase};
 pub use random::{Randomness, is_uuid4};

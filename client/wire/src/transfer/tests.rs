@@ -1,0 +1,92 @@
+//! Transfers as recorded, read and written back to the same bytes.
+
+use bytes::Bytes;
+use flare_fixtures::{RecordedFrame, vector};
+
+use super::download::{Conclusion, Pull, PullReply};
+use super::upload::{Piece, PieceReply, abort_payload, aborted_transaction};
+use crate::cell::{Encoding, Message, Payload, channel, headers};
+use crate::frame::Frame;
+
+/// Every blob of a recording: application topic, request or reply, payload.
+fn blobs(name: &str) -> Vec<(String, Payload)> {
+    let mut parts: std::collections::HashMap<u64, Vec<u8>> = std::collections::HashMap::new();
+    let mut out = Vec::new();
+    for frame in &vector(name).frames {
+        let RecordedFrame { complete: true, .. } = frame else { continue };
+        let message = Message::from_frame(&Frame::decode(frame.raw.clone().into()).unwrap()).unwrap();
+        if message.headers.text(headers::TOPIC) != Some(channel::STREAM_DATA) {
+            continue;
+        }
+        let id = message.headers.number(headers::STREAM_ID).unwrap();
+        parts.entry(id).or_default().extend_from_slice(&message.payload);
+        if message.headers.number(headers::STREAM_DATA_TYPE) == Some(2) {
+            let topic = message.headers.text(headers::STREAM_TOPIC).unwrap().to_owned();
+            let encoding = Encoding::parse(message.headers.text(headers::STREAM_PAYLOAD_ENCODING));
+            out.push((topic, Payload { encoding, bytes: Bytes::from(parts.remove(&id).unwrap()) }));
+        }
+    }
+    out
+}
+
+#[test]
+fn recorded_uploads_are_read_and_written_back() {
+    const USER: &str = "admin@nvidia.com";
+    for (name, pieces) in [("upload_submit_job", 1), ("upload_multi_chunk", 3)] {
+        let (mut read, mut size, mut replies) = (0, 0, Vec::new());
+        for (topic, payload) in blobs(name) {
+            let value = payload.value().unwrap();
+            match topic.as_str() {
+                "ObjectStreamer.Request" => {
+                    let piece = Piece::from_value(&value).unwrap();
+                    assert_eq!((piece.sequence, piece.data.len() as u64), (read, piece.size), "{name}");
+                    read += 1;
+                    size += piece.size;
+                    assert_eq!(piece.into_payload(USER), payload, "{name}");
+                }
+                "aux_communication:ObjectStreamer.Request" => {
+                    let reply = PieceReply::from_value(&value).unwrap();
+                    assert_eq!(reply.to_payload(), payload, "{name}");
+                    replies.push(reply);
+                }
+                "ObjectStreamer.Abort" => {
+                    let transaction = aborted_transaction(&value).unwrap();
+                    assert_eq!(abort_payload(&transaction, USER), payload, "{name}");
+                }
+                other => panic!("unexpected topic {other} in {name}"),
+            }
+        }
+        assert_eq!((read, replies.len() as u64), (pieces, pieces), "{name}");
+        assert!(size > 0);
+        assert!(replies.iter().all(|reply| reply.return_code == PieceReply::OK));
+        assert!(replies.last().unwrap().end_result.as_ref().unwrap().contains("Submitted job"), "{name}");
+    }
+}
+
+#[test]
+fn recorded_downloads_are_read_and_written_back() {
+    for name in ["download_job", "download_multi_chunk"] {
+        let (mut pulls, mut data, mut ends) = (0, 0, 0);
+        for (topic, payload) in blobs(name) {
+            match topic.as_str() {
+                "download_service__download" => {
+                    let pull = Pull::from_value(&payload.value().unwrap()).unwrap();
+                    assert_eq!(pull.to_payload(), payload, "{name}");
+                    match pull.conclusion {
+                        None => pulls += 1,
+                        Some(Conclusion::Success { .. }) => ends += 1,
+                        other => panic!("{other:?}"),
+                    }
+                }
+                "download_service__:download_service__download" => {
+                    let reply = PullReply::from_value(&payload.value().unwrap()).unwrap();
+                    data += usize::from(matches!(reply, PullReply::Data { .. }));
+                    assert_eq!(reply.into_payload(), payload, "{name}");
+                }
+                _ => {}
+            }
+        }
+        // One long piece of `download_job` is not kept whole.
+        assert!(pulls >= 6 && data >= 2 && ends == 3, "{name}: {pulls} pulls, {data} pieces, {ends} confirmations");
+    }
+}
