@@ -433,8 +433,10 @@ impl Endpoint {
                     return;
                 }
                 // A streamed reply is a new message of its own, hence the kind `req` and the empty id.
-                let mut head =
-                    Headers::new().with(headers::REQ_ID, "").with(headers::MSG_TYPE, MessageKind::Request.as_str());
+                let mut head = Headers::new()
+                    .with(headers::REQ_ID, "")
+                    .with(headers::MSG_TYPE, MessageKind::Request.as_str())
+                    .with(headers::STREAM_REQ_ID, request_id.as_str());
                 if let Some(code) = &answer.return_code {
                     head.set(headers::RETURN_CODE, code.as_str());
                 }
