@@ -1,1 +1,55 @@
-//! Placeholder while the workspace is laid out.
+//! Conformance cases for FLARE servers, and a runner.
+//!
+//! A [`Case`] names the [`Requirement`]s it checks and what it needs of a [`Target`]; a [`Runner`] runs cases on a
+//! target, the in-process simulator or a real deployment, and gives [`Outcome`]s, of which a [`Report`] is made.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use flare_conformance::{KnownFailing, Runner, Target, suites};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let target = Arc::new(Target::simulated("http").await?);
+//! let runner = Runner { jobs: std::num::NonZero::new(8).unwrap(), time_limit: None, known: KnownFailing::simulated()? };
+//! let outcomes = runner.run(suites::all(), &target, |outcome| println!("{} {}", outcome.state, outcome.case)).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `case`, `need`, `context`, `finding`, `state` | a case, what it needs, what it works with, what it says |
+//! | `requirement` | what is checked, and where that comes from |
+//! | `target`, `kits` | the subject of a run |
+//! | `runner`, `known`, `report`, `exit` | run cases, judge them by the known-failing list, report, exit code |
+//! | `raw` | a peer that speaks the wire by hand |
+//! | [`suites`] | the cases |
+//! | `cli` | the command line |
+
+mod case;
+pub mod cli;
+mod context;
+mod exit;
+mod finding;
+mod kits;
+mod known;
+mod need;
+mod raw;
+mod report;
+pub mod requirement;
+mod runner;
+mod state;
+pub mod suites;
+mod target;
+
+pub use case::{Case, DEFAULT_TIME_LIMIT};
+pub use context::Context;
+pub use exit::Exit;
+pub use finding::{CaseResult, Finding};
+pub use kits::{AdminKit, Kits, KitsError, Role, RootKey, ServerAddress, SiteKit};
+pub use known::{KnownFailing, KnownFailingError};
+pub use need::{Home, Need, Who};
+pub use report::{Report, TargetDescription};
+pub use requirement::{Requirement, Source};
+pub use runner::{Outcome, Runner};
+pub use state::State;
+pub use target::{Target, TargetError};

@@ -1,2 +1,10 @@
 //! Runs the conformance suite.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use flare_conformance::cli::Arguments;
+
+fn main() -> ExitCode {
+    flare_conformance::cli::main(Arguments::parse()).into()
+}

@@ -1,0 +1,109 @@
+//! One conformance case: what it checks, what it needs, and the check itself.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::{CaseResult, Context, Need};
+
+/// How long a case may take unless it says otherwise: six times the ten seconds that a real server waits for a
+/// site that does not answer (`client-api.md` section 5.3).
+pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(60);
+
+type Body = Box<dyn Fn(Context) -> Pin<Box<dyn Future<Output = CaseResult> + Send>> + Send + Sync>;
+
+/// A conformance case. It needs nothing from another case and leaves nothing behind.
+pub struct Case {
+    id: String,
+    title: String,
+    requirements: Vec<&'static str>,
+    needs: Vec<Need>,
+    time_limit: Duration,
+    body: Body,
+}
+
+impl Case {
+    /// A case that runs `body`, an async function of the context.
+    ///
+    /// `id` is lower-case words joined by `-` within parts joined by `.`, the first part being the suite.
+    pub fn new<F, B>(id: impl Into<String>, title: impl Into<String>, body: B) -> Self
+    where
+        B: Fn(Context) -> F + Send + Sync + 'static,
+        F: Future<Output = CaseResult> + Send + 'static,
+    {
+        Self {
+            id: id.into(),
+            title: title.into(),
+            requirements: Vec::new(),
+            needs: Vec::new(),
+            time_limit: DEFAULT_TIME_LIMIT,
+            body: Box::new(move |context| Box::pin(body(context))),
+        }
+    }
+
+    /// Names the requirements that this case checks.
+    #[must_use]
+    pub fn checks(mut self, requirements: &[&'static str]) -> Self {
+        self.requirements.extend_from_slice(requirements);
+        self
+    }
+
+    /// Names what the target must have; without it the case is untestable.
+    #[must_use]
+    pub fn needs(mut self, needs: impl IntoIterator<Item = Need>) -> Self {
+        self.needs.extend(needs);
+        self
+    }
+
+    /// Lets the case take longer than [`DEFAULT_TIME_LIMIT`], or shorter.
+    #[must_use]
+    pub fn within(mut self, time_limit: Duration) -> Self {
+        self.time_limit = time_limit;
+        self
+    }
+
+    /// The id, by which reports and known-failing lists name the case.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What the case shows, as a sentence.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Ids of the requirements it checks.
+    #[must_use]
+    pub fn requirements(&self) -> &[&'static str] {
+        &self.requirements
+    }
+
+    /// What the target must have.
+    #[must_use]
+    pub fn needed(&self) -> &[Need] {
+        &self.needs
+    }
+
+    /// How long it may take.
+    #[must_use]
+    pub fn time_limit(&self) -> Duration {
+        self.time_limit
+    }
+
+    /// Runs the check.
+    ///
+    /// # Errors
+    /// A [`Finding`](crate::Finding) when it did not pass.
+    pub fn run(&self, context: Context) -> impl Future<Output = CaseResult> + Send + 'static {
+        (self.body)(context)
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case").field("id", &self.id).field("requirements", &self.requirements).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,270 @@
+//! The command line: parsed into a struct, then run.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use tracing_subscriber::EnvFilter;
+
+use crate::finding::chain;
+use crate::report::write_outcome;
+use crate::{Case, Exit, KnownFailing, Report, Runner, Target, requirement, suites};
+
+/// Cases wait for sockets and signatures most of the time, so several per processor keep it busy without making a
+/// small server late.
+const CASES_PER_PROCESSOR: usize = 4;
+
+/// Shows that a FLARE server behaves as FLARE servers do.
+///
+/// Without a command: runs every case on an in-process simulator.
+#[derive(Debug, Parser)]
+#[command(name = "flare-conformance", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0    at least one case passed, and none ended in a way that is not acceptable
+  1    a case failed, was indeterminate, or passed although it is listed as failing
+  2    the command line is wrong
+  3    the suite itself failed in a case; nothing is said about the subject
+  4    the target cannot be used
+  5    nothing was tested
+  6    a report file or a known-failing list cannot be written or read
+  130  interrupted";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run cases on a target.
+    Run(RunArguments),
+    /// List the cases, or the requirements they check.
+    List(ListArguments),
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// Folder with one startup kit folder per participant; without it an in-process simulator is the target.
+    #[arg(long, value_name = "KITS_DIR")]
+    target: Option<PathBuf>,
+    /// Transport of the in-process simulator.
+    #[arg(long, value_enum, default_value_t = Scheme::Http, conflicts_with = "target")]
+    scheme: Scheme,
+    #[command(flatten)]
+    selection: Selection,
+    /// Write the report as JSON to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// How many cases run at the same time.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Cap the time limit of every case, in seconds.
+    #[arg(long, value_name = "SECONDS")]
+    time_limit: Option<u64>,
+    /// Known-failing list to use instead of the one that is built in for the target.
+    #[arg(long, value_name = "FILE")]
+    known_failing: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Selection {
+    /// Only cases whose id matches (`session.*`); may be given several times.
+    #[arg(long = "case", value_name = "GLOB")]
+    cases: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct ListArguments {
+    #[command(flatten)]
+    selection: Selection,
+    /// List the requirements with their sources instead of the cases.
+    #[arg(long)]
+    requirements: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scheme {
+    Http,
+    Tcp,
+}
+
+impl Scheme {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// Runs what `arguments` say and gives the exit code.
+#[must_use]
+pub fn main(arguments: Arguments) -> Exit {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error")))
+        .with_writer(io::stderr)
+        .init();
+    let command = arguments.command.unwrap_or(Command::Run(arguments.run));
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(Exit::Harness, &error),
+    };
+    runtime.block_on(async {
+        let work = async {
+            match command {
+                Command::Run(arguments) => run(arguments).await,
+                Command::List(arguments) => list(&arguments),
+            }
+        };
+        tokio::select! {
+            exit = work => exit,
+            _ = tokio::signal::ctrl_c() => Exit::Interrupted,
+        }
+    })
+}
+
+async fn run(arguments: RunArguments) -> Exit {
+    let cases = match arguments.selection.select() {
+        Ok(cases) => cases,
+        Err(error) => return complain(Exit::Usage, &error),
+    };
+    let target = match &arguments.target {
+        Some(folder) => Target::deployed(folder).await,
+        None => Target::simulated(arguments.scheme.as_str()).await,
+    };
+    let target = match target {
+        Ok(target) => Arc::new(target),
+        Err(error) => return complain(Exit::Target, &error),
+    };
+    let known = match arguments.known(&target) {
+        Ok(known) => known,
+        Err(error) => return complain(Exit::File, error.as_ref()),
+    };
+    let jobs = arguments.jobs.unwrap_or_else(default_jobs);
+    let runner = Runner { jobs, time_limit: arguments.time_limit.map(Duration::from_secs), known };
+
+    let started = Instant::now();
+    let mut out = io::stdout().lock();
+    let outcomes = runner
+        .run(cases, &target, |outcome| {
+            // A closed pipe is no reason to stop: the report file is still wanted.
+            let _ = write_outcome(&mut out, outcome);
+        })
+        .await;
+    let report = Report::new(&target, outcomes, started.elapsed());
+    let _ = report.write_summary(&mut out);
+    drop(out);
+    if let Some(path) = &arguments.json
+        && let Err(error) = report.write_json(path)
+    {
+        return complain(Exit::File, &error);
+    }
+    Exit::of(report.outcomes())
+}
+
+impl RunArguments {
+    fn known(&self, target: &Target) -> Result<KnownFailing, Box<dyn Error>> {
+        if let Some(path) = &self.known_failing {
+            return Ok(KnownFailing::parse(&std::fs::read_to_string(path)?)?);
+        }
+        Ok(match (&self.target, &target.description().version) {
+            (None, _) => KnownFailing::simulated()?,
+            (Some(_), Some(version)) => KnownFailing::release(version)?,
+            (Some(_), None) => KnownFailing::default(),
+        })
+    }
+}
+
+fn default_jobs() -> NonZeroUsize {
+    let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    processors.saturating_mul(NonZeroUsize::MIN.saturating_add(CASES_PER_PROCESSOR - 1))
+}
+
+fn list(arguments: &ListArguments) -> Exit {
+    let cases = match arguments.selection.select() {
+        Ok(cases) => cases,
+        Err(error) => return complain(Exit::Usage, &error),
+    };
+    let mut out = io::stdout().lock();
+    let written = if arguments.requirements { list_requirements(&mut out) } else { list_cases(&mut out, &cases) };
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => complain(Exit::File, &error),
+        _ if cases.is_empty() => Exit::Nothing,
+        _ => Exit::Green,
+    }
+}
+
+fn list_cases(out: &mut impl Write, cases: &[Case]) -> io::Result<()> {
+    for case in cases {
+        writeln!(out, "{}  {}", case.id(), case.title())?;
+        writeln!(out, "    checks {}", case.requirements().join(", "))?;
+        for need in case.needed() {
+            writeln!(out, "    needs {need}")?;
+        }
+    }
+    Ok(())
+}
+
+fn list_requirements(out: &mut impl Write) -> io::Result<()> {
+    for requirement in requirement::all() {
+        writeln!(out, "{}  {}", requirement.id, requirement.text)?;
+        writeln!(out, "    {}", requirement.source)?;
+    }
+    Ok(())
+}
+
+impl Selection {
+    fn select(&self) -> Result<Vec<Case>, globset::Error> {
+        let mut cases = suites::all();
+        if !self.cases.is_empty() {
+            let globs = self.globs()?;
+            cases.retain(|case| globs.is_match(case.id()));
+        }
+        Ok(cases)
+    }
+
+    fn globs(&self) -> Result<GlobSet, globset::Error> {
+        let mut globs = GlobSetBuilder::new();
+        for glob in &self.cases {
+            globs.add(Glob::new(glob)?);
+        }
+        globs.build()
+    }
+}
+
+/// Prints an error with its causes, once.
+#[expect(clippy::print_stderr, reason = "errors of the binary go to stderr")]
+fn complain(exit: Exit, error: &(dyn Error + 'static)) -> Exit {
+    eprintln!("error: {}", chain(error));
+    exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn globs_select_cases_by_id() {
+        let select = |globs: &[&str]| {
+            let cases = globs.iter().map(|glob| (*glob).to_owned()).collect();
+            Selection { cases }.select().unwrap().iter().map(|case| case.id().to_owned()).collect::<Vec<_>>()
+        };
+        assert!(select(&["handshake.*"]).iter().all(|id| id.starts_with("handshake.")));
+        assert!(select(&["nothing.*"]).is_empty());
+        assert_eq!(select(&[]).len(), suites::all().len());
+        assert!(Selection { cases: vec!["[".into()] }.select().is_err());
+    }
+}

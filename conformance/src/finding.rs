@@ -1,0 +1,131 @@
+//! What a case found instead of a pass.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::State;
+
+/// What a case body returns: nothing when the requirement holds, else what was found.
+pub type CaseResult<T = ()> = Result<T, Finding>;
+
+/// Why a case did not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    state: State,
+    message: String,
+}
+
+impl Finding {
+    /// The subject does not do what the requirement says.
+    pub fn fail(message: impl Into<String>) -> Self {
+        Self { state: State::Fail, message: message.into() }
+    }
+
+    /// The case needs something that this target does not have.
+    pub fn untestable(message: impl Into<String>) -> Self {
+        Self { state: State::Untestable, message: message.into() }
+    }
+
+    /// The subject says that it does not have this feature.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self { state: State::Unsupported, message: message.into() }
+    }
+
+    /// What was seen proves neither the requirement nor its opposite.
+    pub fn indeterminate(message: impl Into<String>) -> Self {
+        Self { state: State::Indeterminate, message: message.into() }
+    }
+
+    /// The suite itself failed: nothing is said about the subject.
+    pub fn harness(message: impl Into<String>) -> Self {
+        Self { state: State::HarnessError, message: message.into() }
+    }
+
+    /// The state that this makes of the case.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// What was expected and what was seen.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The same finding, with `what` was going on in front of its message.
+    #[must_use]
+    pub fn during(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Finding {}
+
+/// An error and its causes, on one line.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// Fails the case unless `condition` holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err($crate::Finding::fail(format!($($message)+)));
+        }
+    };
+}
+
+/// Fails the case unless both sides are equal; the message shows both.
+macro_rules! ensure_eq {
+    ($observed:expr, $expected:expr, $($what:tt)+) => {{
+        let (observed, expected) = (&$observed, &$expected);
+        if observed != expected {
+            return Err($crate::Finding::fail(format!(
+                "{}: expected {expected:?}, observed {observed:?}",
+                format_args!($($what)+)
+            )));
+        }
+    }};
+}
+
+pub(crate) use {ensure, ensure_eq};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compare(observed: &str) -> CaseResult {
+        ensure_eq!(observed, "OK", "reply to {}", "_logout");
+        ensure!(observed.len() == 2, "unreachable");
+        Ok(())
+    }
+
+    #[test]
+    fn a_comparison_shows_what_was_expected_and_what_was_observed() {
+        assert_eq!(compare("OK"), Ok(()));
+        let finding = compare("REJECT").unwrap_err();
+        assert_eq!(finding.state(), State::Fail);
+        assert_eq!(finding.message(), r#"reply to _logout: expected "OK", observed "REJECT""#);
+    }
+
+    #[test]
+    fn causes_are_printed_after_the_error() {
+        let finding = Finding::fail("closed").during("login");
+        assert_eq!(chain(&finding), "login: closed");
+    }
+}

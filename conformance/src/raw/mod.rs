@@ -1,0 +1,35 @@
+//! A peer that speaks the wire protocol by hand, for cases about the wire itself.
+//!
+//! It shares the codecs of `flare-wire` (which are tested against recorded bytes) but none of its state machines
+//! and nothing of the client library: what it sends, and in which order, is up to the case, legal or not.
+
+mod admin;
+mod identity;
+mod peer;
+mod tls;
+mod wire;
+
+pub(crate) use admin::{Admin, challenge, read_reply, register, register_request, value};
+pub(crate) use identity::{Authority, Identity, NewSubject};
+pub(crate) use peer::{FINAL, Peer, Stream, is_topic};
+pub(crate) use tls::{TlsRefusal, probe};
+pub(crate) use wire::{Received, Wire};
+
+use std::time::Duration;
+
+use flare_wire::Randomness;
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+
+use crate::{CaseResult, Finding};
+
+/// How long a case waits for something that must come. A real server answers in milliseconds; the time is for
+/// loaded machines.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A generator seeded by the operating system: endpoint names must never repeat on a shared server.
+pub(crate) fn randomness() -> CaseResult<Randomness> {
+    let mut seed = [0; 32];
+    SysRng.try_fill_bytes(&mut seed).map_err(|error| Finding::harness(format!("no randomness: {error}")))?;
+    Ok(Randomness::from_seed(seed))
+}

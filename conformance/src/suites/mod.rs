@@ -1,0 +1,53 @@
+//! The cases, grouped by what they are about, and the requirements they check.
+
+mod handshake;
+mod messages;
+mod streams;
+
+use crate::{Case, Requirement};
+
+/// Every requirement, by suite.
+pub(crate) static REQUIREMENTS: &[&[Requirement]] =
+    &[handshake::REQUIREMENTS, messages::REQUIREMENTS, streams::REQUIREMENTS];
+
+/// Every case.
+#[must_use]
+pub fn all() -> Vec<Case> {
+    [handshake::cases(), messages::cases(), streams::cases()].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::requirement;
+
+    #[test]
+    fn ids_are_unique_and_well_formed() {
+        let mut seen = BTreeSet::new();
+        for case in all() {
+            let well_formed = case.id().split('.').count() >= 2
+                && case.id().chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-'));
+            assert!(well_formed, "{}", case.id());
+            assert!(seen.insert(case.id().to_owned()), "{} exists twice", case.id());
+        }
+    }
+
+    #[test]
+    fn every_case_names_existing_requirements_and_every_requirement_has_a_case() {
+        let mut checked = BTreeSet::new();
+        for case in all() {
+            assert!(!case.requirements().is_empty(), "{} checks nothing", case.id());
+            for id in case.requirements() {
+                assert!(requirement::find(id).is_some(), "{} names the unknown {id}", case.id());
+                checked.insert(*id);
+            }
+        }
+        let mut ids = BTreeSet::new();
+        for requirement in requirement::all() {
+            assert!(ids.insert(requirement.id), "{} exists twice", requirement.id);
+            assert!(checked.contains(requirement.id), "{} has no case", requirement.id);
+        }
+    }
+}

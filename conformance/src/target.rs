@@ -1,0 +1,173 @@
+//! The subject of a run: the in-process simulator, or a deployment that startup kits lead to.
+
+use std::error::Error;
+use std::fmt;
+use std::path::Path;
+
+use flare_wire::fobs;
+use flare_wire::msgpack::{Value, field};
+
+use crate::kits::{AdminKit, Kits, KitsError, RootKey, SiteKit};
+use crate::raw::{Identity, Peer, challenge, register, register_request, value};
+use crate::report::TargetDescription;
+use crate::{CaseResult, Finding, Home, Need, Who};
+
+/// What cases run on.
+#[derive(Debug)]
+pub struct Target {
+    description: TargetDescription,
+    kits: Kits,
+    server_org: String,
+}
+
+impl Target {
+    /// A simulator in this process, with sites of two organisations and administrators of every role.
+    ///
+    /// # Errors
+    /// [`TargetError`] when it cannot be started.
+    pub async fn simulated(_scheme: &str) -> Result<Self, TargetError> {
+        Err(TargetError::NoKits)
+    }
+
+    /// The deployment that the kits in `folder` lead to. It is asked for its identity and release.
+    ///
+    /// # Errors
+    /// [`TargetError`] when the kits cannot be used or the server does not answer as a FLARE server does.
+    pub async fn deployed(folder: &Path) -> Result<Self, TargetError> {
+        Self::open("deployed", folder.display().to_string(), folder).await
+    }
+
+    async fn open(kind: &str, name: String, folder: &Path) -> Result<Self, TargetError> {
+        let kits = Kits::read(folder)?;
+        let kit = kits.admins().first().ok_or(TargetError::NoKits)?;
+        let Introduction { server_org, version } = introduce(kit).await?;
+        let scheme = kit.server.scheme.clone();
+        let description = TargetDescription { kind: kind.to_owned(), name, scheme, version };
+        Ok(Self { description, kits, server_org })
+    }
+
+    /// A target that has nothing, for tests of the runner.
+    #[cfg(test)]
+    pub(crate) fn without_server(name: &str) -> Self {
+        let description = TargetDescription {
+            kind: "simulated".to_owned(),
+            name: name.to_owned(),
+            scheme: "http".to_owned(),
+            version: Some("2.9.0".to_owned()),
+        };
+        Self { description, kits: Kits::default(), server_org: String::new() }
+    }
+
+    /// What reports say about this target.
+    #[must_use]
+    pub fn description(&self) -> &TargetDescription {
+        &self.description
+    }
+
+    /// The kit of such an administrator, the first by name when there are several.
+    #[must_use]
+    pub fn admin(&self, who: Who) -> Option<&AdminKit> {
+        self.kits.admins().iter().find(|kit| kit.role == Some(who.role) && self.home_of(&kit.org) == who.home)
+    }
+
+    /// The kit of some administrator: the project's if there is one.
+    #[must_use]
+    pub fn any_admin(&self) -> Option<&AdminKit> {
+        self.admin(Who::PROJECT_ADMIN).or_else(|| self.kits.admins().first())
+    }
+
+    /// The kit of a site of such an organisation, the first by name when there are several.
+    #[must_use]
+    pub fn site(&self, home: Home) -> Option<&SiteKit> {
+        self.kits.sites().iter().find(|site| self.home_of(&site.org) == home)
+    }
+
+    /// The key of the project's root, when the folder beside the kits has it.
+    #[must_use]
+    pub fn root_key(&self) -> Option<RootKey> {
+        self.kits.root_key()
+    }
+
+    /// Checks that the target has what a case needs.
+    ///
+    /// # Errors
+    /// Untestable, naming what is missing.
+    pub fn require(&self, need: Need) -> CaseResult {
+        let there = match need {
+            Need::Admin(who) => self.admin(who).is_some(),
+            Need::Site(home) => self.site(home).is_some(),
+            Need::ControlledTime => false,
+            Need::RootKey => self.root_key().is_some(),
+            Need::Scheme(scheme) => self.description.scheme == scheme,
+        };
+        if there { Ok(()) } else { Err(Self::lacks(need)) }
+    }
+
+    /// The finding that a target lacks `need`.
+    pub(crate) fn lacks(need: Need) -> Finding {
+        Finding::untestable(format!("the target lacks: {need}"))
+    }
+
+    fn home_of(&self, org: &str) -> Home {
+        if org == self.server_org { Home::Server } else { Home::Elsewhere }
+    }
+}
+
+struct Introduction {
+    server_org: String,
+    version: Option<String>,
+}
+
+/// Registers once, to learn the server's organisation from its certificate and its release from the answer (2.9).
+async fn introduce(kit: &AdminKit) -> Result<Introduction, Finding> {
+    let identity = Identity::of_kit(&kit.path)?;
+    let mut peer = Peer::connect(&kit.server, &identity).await?;
+    let proof = challenge(&mut peer, &kit.user).await?;
+    let request = register_request(&mut peer, &kit.user, &kit.server.project_name, &identity, &proof.reply.nonce);
+    let reply = value(&register(&mut peer, &request).await?)?;
+    let version = field(fobs::body(&reply), "nvflare_version").and_then(Value::as_str).map(str::to_owned);
+    Ok(Introduction { server_org: proof.certificate.organization().to_owned(), version })
+}
+
+/// Why a target cannot be used.
+#[derive(Debug)]
+pub enum TargetError {
+    /// The kits cannot be read.
+    Kits(KitsError),
+    /// There are none.
+    NoKits,
+    /// The server does not answer as it should.
+    Server(Finding),
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kits(_) => "the startup kits cannot be read",
+            Self::NoKits => "there are no startup kits",
+            Self::Server(_) => "the server cannot be used",
+        })
+    }
+}
+
+impl Error for TargetError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Kits(error) => Some(error),
+            Self::NoKits => None,
+            Self::Server(error) => Some(error),
+        }
+    }
+}
+
+impl From<KitsError> for TargetError {
+    fn from(error: KitsError) -> Self {
+        Self::Kits(error)
+    }
+}
+
+impl From<Finding> for TargetError {
+    fn from(error: Finding) -> Self {
+        Self::Server(error)
+    }
+}
