@@ -1,4 +1,5 @@
 //! A simulated NVIDIA FLARE server.
 
+pub mod kits;
 pub mod pki;
 pub mod project;

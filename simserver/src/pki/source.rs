@@ -21,6 +21,8 @@ pub enum KeyRequest<'a> {
     Root,
     /// The key of the participant of this name.
     Participant(&'a str),
+    /// One key for all sites.
+    Sites,
 }
 
 /// Where keys come from.
@@ -56,7 +58,7 @@ impl KeySource {
                     (generate(roots.len())?.into_iter(), SHARED.provide(&others)?.into_iter());
                 let next = |request: &KeyRequest<'_>| match request {
                     KeyRequest::Root => roots.next(),
-                    KeyRequest::Participant(_) => others.next(),
+                    KeyRequest::Participant(_) | KeyRequest::Sites => others.next(),
                 };
                 Ok(requests.iter().filter_map(next).collect())
             }
@@ -87,6 +89,7 @@ pub struct KeyPool {
 struct PoolState {
     unused: Vec<KeyPair>,
     root: Option<KeyPair>,
+    sites: Option<KeyPair>,
     participants: HashMap<String, KeyPair>,
 }
 
@@ -124,6 +127,7 @@ impl PoolState {
     fn take(&mut self, request: KeyRequest<'_>) -> Option<KeyPair> {
         let kept = match request {
             KeyRequest::Root => self.root.clone(),
+            KeyRequest::Sites => self.sites.clone(),
             KeyRequest::Participant(name) => self.participants.get(name).cloned(),
         };
         kept.or_else(|| {
@@ -136,6 +140,7 @@ impl PoolState {
     fn keep(&mut self, request: KeyRequest<'_>, key: &KeyPair) {
         match request {
             KeyRequest::Root => self.root = Some(key.clone()),
+            KeyRequest::Sites => self.sites = Some(key.clone()),
             KeyRequest::Participant(name) => {
                 self.participants.insert(name.to_owned(), key.clone());
             }
@@ -192,6 +197,7 @@ fn provide_cached(directory: &Path, requests: &[KeyRequest<'_>]) -> Result<Vec<K
 fn file_name(request: KeyRequest<'_>) -> String {
     match request {
         KeyRequest::Root => "root.pem".to_owned(),
+        KeyRequest::Sites => "sites.pem".to_owned(),
         KeyRequest::Participant(name) => format!("participant-{name}.pem"),
     }
 }

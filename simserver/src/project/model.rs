@@ -177,7 +177,9 @@ impl Project {
     pub(super) fn require_free(&self, name: &str) -> Result<(), ProjectError> {
         let taken = self.server.name == name
             || self.sites.iter().any(|site| site.name == name)
-            || self.admins.iter().any(|admin| admin.name == name);
+            || self.admins.iter().any(|admin| admin.name == name)
+            // Participants share one JSON object with these keys in provisioning's `state/cert.json`.
+            || matches!(name, "root_cert" | "root_pri_key");
         if taken { Err(ProjectErrorKind::NameTaken(name.to_owned()).into()) } else { Ok(()) }
     }
 }

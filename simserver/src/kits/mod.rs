@@ -1,0 +1,29 @@
+//! Startup kits as real provisioning writes them.
+//!
+//! ```text
+//! <workspace>/<project>/
+//!   state/cert.json                keys and certificates, used again by the next run
+//!   prod_00/<participant>/         a kit: startup/ local/ transfer/
+//! ```
+//!
+//! File names, modes and JSON content follow `nvflare provision` (`reference/startup-kits.md` sections 2 and 3);
+//! scripts and texts are our own and do less. Kits of the server and of admins also hold
+//! `startup/signature.json`, signed with the root's key: releases before 2.8 require it, later ones accept it.
+//!
+//! - `kit` — the files of one participant, as data
+//! - `contents` — what is in them
+//! - `credentials` — [`Credentials`]: who has which certificate; `state/cert.json`
+//! - `workspace` — [`Workspace`]: where kits are written
+
+mod contents;
+mod credentials;
+mod error;
+mod kit;
+mod workspace;
+
+use kit::{Kit, KitFile};
+
+pub use contents::{DEFAULT_AUTHORIZATION, Participant};
+pub use credentials::{Credentials, SiteKeys};
+pub use error::KitError;
+pub use workspace::Workspace;

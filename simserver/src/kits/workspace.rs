@@ -1,0 +1,136 @@
+//! Where startup kits are written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use flare_wire::{Moment, Randomness};
+
+use super::kit::make_directory;
+use super::{Credentials, KitError, Participant, SiteKeys};
+use crate::pki::KeySource;
+use crate::project::Project;
+
+/// Provisioning numbers its runs with two digits.
+const MAX_PROD: u32 = 99;
+
+/// The directory of a project in a provisioning workspace.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    directory: PathBuf,
+}
+
+impl Workspace {
+    /// The directory of `project` in `workspace`. Nothing is created yet.
+    #[must_use]
+    pub fn new(workspace: &Path, project: &Project) -> Self {
+        Self { directory: workspace.join(project.name()) }
+    }
+
+    /// The credentials of an earlier run, or new ones.
+    ///
+    /// # Errors
+    /// When the earlier ones cannot be read, or new ones cannot be made.
+    pub fn credentials(
+        &self,
+        project: &Project,
+        keys: KeySource,
+        site_keys: SiteKeys,
+        now: Moment,
+        random: &mut Randomness,
+    ) -> Result<Credentials, KitError> {
+        match Credentials::load(&self.state_file(), keys.clone(), site_keys)? {
+            Some(credentials) => Ok(credentials),
+            None => Credentials::create(project, keys, site_keys, now, random),
+        }
+    }
+
+    /// Writes a kit for everybody into a new `prod_NN`, as `nvflare provision` does, and keeps `credentials` for
+    /// the next run. Returns the new directory, which holds one kit per participant.
+    ///
+    /// # Errors
+    /// When something cannot be issued or written; then no `prod_NN` appears.
+    pub fn provision(
+        &self,
+        project: &Project,
+        credentials: &mut Credentials,
+        now: Moment,
+        random: &mut Randomness,
+    ) -> Result<PathBuf, KitError> {
+        let number = self.last_prod()?.map_or(0, |last| last + 1);
+        if number > MAX_PROD {
+            return Err(KitError::NoProdLeft(self.directory.clone()));
+        }
+        let unfinished = self.directory.join("wip");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).map_err(KitError::io("remove", &unfinished))?;
+        }
+        self.write_kits(&unfinished, project, credentials, now, random)?;
+        let finished = self.prod(number);
+        fs::rename(&unfinished, &finished).map_err(KitError::io("create", &finished))?;
+        Ok(finished)
+    }
+
+    /// Brings the kits of the last `prod_NN` up to date, or makes the first one. Returns that directory.
+    ///
+    /// A server that has bound its port uses this: kits have to name the port, and users keep their kit paths.
+    ///
+    /// # Errors
+    /// When something cannot be issued or written.
+    pub fn refresh(
+        &self,
+        project: &Project,
+        credentials: &mut Credentials,
+        now: Moment,
+        random: &mut Randomness,
+    ) -> Result<PathBuf, KitError> {
+        let Some(last) = self.last_prod()? else { return self.provision(project, credentials, now, random) };
+        let directory = self.prod(last);
+        self.write_kits(&directory, project, credentials, now, random)?;
+        Ok(directory)
+    }
+
+    fn write_kits(
+        &self,
+        directory: &Path,
+        project: &Project,
+        credentials: &mut Credentials,
+        now: Moment,
+        random: &mut Randomness,
+    ) -> Result<(), KitError> {
+        let everybody: Vec<_> = Participant::all(project).collect();
+        credentials.issue_missing(&everybody, now, random)?;
+        let state = self.state_file();
+        for part in ["state", "resources"] {
+            make_directory(&self.directory.join(part))?;
+        }
+        // First, so that no kit is ever out whose certificate a later run does not know.
+        credentials.save(&state)?;
+        for participant in everybody {
+            credentials.write_kit(&directory.join(participant.name()), project, participant, now, random)?;
+        }
+        Ok(())
+    }
+
+    fn state_file(&self) -> PathBuf {
+        self.directory.join("state").join("cert.json")
+    }
+
+    fn prod(&self, number: u32) -> PathBuf {
+        self.directory.join(format!("prod_{number:02}"))
+    }
+
+    /// The highest number of a `prod_NN` that exists.
+    fn last_prod(&self) -> Result<Option<u32>, KitError> {
+        if !self.directory.exists() {
+            return Ok(None);
+        }
+        let failed = KitError::io("read", &self.directory);
+        let mut last = None;
+        for entry in fs::read_dir(&self.directory).map_err(&failed)? {
+            let name = entry.map_err(&failed)?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("prod_")?.parse::<u32>().ok());
+            last = last.max(number);
+        }
+        Ok(last)
+    }
+}
