@@ -1,0 +1,106 @@
+//! Commands: the line that is sent, and how its reply is read. Pure: nothing here talks to a server.
+
+mod jobs;
+mod line;
+mod login;
+mod shell;
+mod sites;
+mod studies;
+mod system;
+
+pub(crate) use jobs::{GetJobMeta, ListJobs, ListJobsDetailed};
+pub(crate) use line::Line;
+pub(crate) use login::{CertLogin, Commands, Logout};
+pub(crate) use shell::{Grep, List, PrintDirectory, Read, ReadCommand};
+pub(crate) use sites::{ClientJobStatus, ReportEnvironment, ReportResources, ReportVersion};
+pub(crate) use studies::ListStudies;
+pub(crate) use system::{CheckStatus, GetSystemInfo};
+
+use flare_wire::hci::{Item, JsonObject, Reply};
+use serde_json::Value;
+
+use crate::{Error, ErrorKind};
+
+/// One command of the server.
+pub(crate) trait Command {
+    /// What the reply becomes.
+    type Output;
+
+    /// The line to send.
+    fn line(&self) -> Line;
+
+    /// Makes the result of a reply that was not a refusal.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ProtocolViolation`] when the reply lacks what the command is for.
+    fn read(&self, reply: Reply) -> Result<Self::Output, Error>;
+}
+
+/// The error for a reply that lacks its essential part.
+fn missing(what: &str) -> Error {
+    Error::new(ErrorKind::ProtocolViolation, format!("the reply holds no {what}"))
+}
+
+/// The first `dict` item.
+fn first_dict(reply: Reply) -> Option<JsonObject> {
+    reply.data.into_iter().find_map(|item| match item {
+        Item::Dict(object) => Some(object),
+        _ => None,
+    })
+}
+
+/// The rows of the first table, without its header.
+fn first_table(reply: &Reply) -> Option<&[Vec<Option<String>>]> {
+    reply.data.iter().find_map(|item| match item {
+        Item::Table(rows) => rows.get(1..),
+        _ => None,
+    })
+}
+
+/// All `string` items, one after the other.
+fn all_text(reply: Reply) -> String {
+    reply
+        .data
+        .into_iter()
+        .filter_map(|item| match item {
+            Item::String(text) => Some(text),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The objects of a list in `meta`; what is no object is passed over.
+fn objects(list: Option<Value>) -> Vec<JsonObject> {
+    let Some(Value::Array(items)) = list else { return Vec::new() };
+    items
+        .into_iter()
+        .filter_map(|item| match item {
+            Value::Object(object) => Some(object),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod recorded {
+    //! Reading what a real server once answered.
+
+    use flare_fixtures::reply as recorded;
+    use flare_wire::hci::Reply;
+
+    use super::Command;
+    use crate::{Error, verdict};
+
+    /// Reads the recorded reply `name` with `command`, after checking that its line is what was recorded.
+    pub(crate) fn read<C: Command>(command: &C, name: &str) -> Result<C::Output, Error> {
+        let recorded = recorded(name);
+        assert_eq!(Some(command.line().as_str()), recorded.command.as_deref(), "line of {name}");
+        read_any(command, name)
+    }
+
+    /// As [`read`], for a line that the official client writes in another, equivalent way.
+    pub(crate) fn read_any<C: Command>(command: &C, name: &str) -> Result<C::Output, Error> {
+        let reply = Reply::parse(&recorded(name).reply.to_string()).unwrap();
+        command.read(verdict::of_reply(reply)?)
+    }
+}

@@ -1,0 +1,153 @@
+//! The one table that says what the answer to a command means.
+//!
+//! Three things are kept apart: the outcome of the transport (did an answer arrive?), the status word that the
+//! server put into `meta`, and its texts. Only the first two decide; texts are passed on, never searched.
+//! Two `info` values are compared whole, because the server uses them as codes: the marks are noted below.
+//! Source: `reference/client-api.md` section 4.1, `reference/server-behaviour.md` section 1.
+
+use flare_wire::hci::{Item, MetaStatus, Reply};
+
+use crate::{Error, ErrorKind};
+
+/// `info` of a reply whose token the server does not accept (`replies/proto.bad_token.json`).
+const SESSION_INACTIVE: &str = "session_inactive";
+/// `info` of a reply to a request that held no token (`replies/proto.no_token.json`).
+const NO_TOKEN: &str = "not authenticated - no token";
+/// `info` that turns `invalid_target` into "there is nobody" (`replies/check_status.client.no_clients.json`).
+const NO_CLIENTS: &str = "no clients available";
+
+/// Passes a reply on, or says why it is a refusal.
+pub(crate) fn of_reply(reply: Reply) -> Result<Reply, Error> {
+    let status = match reply.status() {
+        // 2.9 always sets a status with an error item; an older server may leave `meta` empty.
+        None | Some(MetaStatus::Ok) => match first_error(&reply) {
+            None => return Ok(reply),
+            Some(text) => {
+                let text = text.to_owned();
+                return Err(refusal(ErrorKind::Refused, reply.status(), text));
+            }
+        },
+        Some(status) => status,
+    };
+    let kind = of_status(&status, reply.info());
+    let text = if reply.info().is_empty() { first_error(&reply).unwrap_or_default() } else { reply.info() };
+    Err(refusal(kind, Some(status), text.to_owned()))
+}
+
+/// The kind of a refusal with this status; `ok` is none.
+fn of_status(status: &MetaStatus, info: &str) -> ErrorKind {
+    match status {
+        MetaStatus::NotAuthorized => ErrorKind::NotAuthorized,
+        MetaStatus::NotAuthenticated => ErrorKind::NotAuthenticated,
+        MetaStatus::SyntaxError => ErrorKind::InvalidCommand,
+        MetaStatus::InternalError => ErrorKind::ServerFault,
+        MetaStatus::InvalidTarget if info == NO_CLIENTS => ErrorKind::NoSites,
+        MetaStatus::InvalidTarget => ErrorKind::InvalidTarget,
+        MetaStatus::InvalidJobDefinition => ErrorKind::InvalidJob,
+        MetaStatus::InvalidJobId => ErrorKind::JobNotFound,
+        MetaStatus::JobRunning => ErrorKind::JobRunning,
+        MetaStatus::JobNotRunning => ErrorKind::JobNotRunning,
+        MetaStatus::ClientsRunning => ErrorKind::SitesRunning,
+        MetaStatus::NoClients => ErrorKind::NoSites,
+        MetaStatus::NoReply => ErrorKind::NoReply,
+        MetaStatus::SubmitTokenConflict => ErrorKind::SubmitTokenConflict,
+        MetaStatus::SubmitTokenJobDeleted => ErrorKind::SubmitTokenJobDeleted,
+        MetaStatus::Error if info == SESSION_INACTIVE => ErrorKind::SessionExpired,
+        MetaStatus::Error if info == NO_TOKEN => ErrorKind::NotAuthenticated,
+        _ => ErrorKind::Refused,
+    }
+}
+
+fn refusal(kind: ErrorKind, status: Option<MetaStatus>, text: String) -> Error {
+    Error::new(kind, describe(kind, &text)).with_answer(status, text)
+}
+
+fn describe(kind: ErrorKind, text: &str) -> String {
+    let what = match kind {
+        ErrorKind::NotAuthorized => "not authorized",
+        ErrorKind::NotAuthenticated => "not authenticated",
+        ErrorKind::SessionExpired => "the server no longer accepts the session",
+        ErrorKind::InvalidTarget => "invalid target",
+        ErrorKind::NoSites => "no site is available",
+        ErrorKind::JobNotFound => "no such job",
+        ErrorKind::InvalidCommand => "the server does not understand the command",
+        ErrorKind::ServerFault => "the server failed",
+        _ => "refused by the server",
+    };
+    // Argument errors carry the whole usage text; the first line says what is wrong.
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => format!("{what}: {line}"),
+        _ => what.to_owned(),
+    }
+}
+
+fn first_error(reply: &Reply) -> Option<&str> {
+    reply.data.iter().find_map(|item| match item {
+        Item::Error(text) => Some(text.as_str()),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(status: &str, info: &str) -> ErrorKind {
+        let mut reply = Reply::new();
+        reply.push_error_with("some text", &MetaStatus::from(status), info);
+        of_reply(reply).unwrap_err().kind()
+    }
+
+    #[test]
+    fn every_status_word_has_its_kind() {
+        for (status, info, expected) in [
+            ("not_authorized", "", ErrorKind::NotAuthorized),
+            ("not_authenticated", "", ErrorKind::NotAuthenticated),
+            ("syntax_error", "x", ErrorKind::InvalidCommand),
+            ("internal_error", "client timeout", ErrorKind::ServerFault),
+            ("invalid_target", "invalid target: x", ErrorKind::InvalidTarget),
+            ("invalid_target", "no clients available", ErrorKind::NoSites),
+            ("invalid_job_def", "x", ErrorKind::InvalidJob),
+            ("invalid_job_id", "x", ErrorKind::JobNotFound),
+            ("job_running", "x", ErrorKind::JobRunning),
+            ("job_not_running", "x", ErrorKind::JobNotRunning),
+            ("clients_running", "", ErrorKind::SitesRunning),
+            ("no_clients", "", ErrorKind::NoSites),
+            ("no_reply", "", ErrorKind::NoReply),
+            ("submit_token_conflict", "", ErrorKind::SubmitTokenConflict),
+            ("submit_token_job_deleted", "", ErrorKind::SubmitTokenJobDeleted),
+            ("no_jobs", "", ErrorKind::Refused),
+            ("no_job_components", "", ErrorKind::Refused),
+            ("error", "anything", ErrorKind::Refused),
+            ("error", "session_inactive", ErrorKind::SessionExpired),
+            ("error", "not authenticated - no token", ErrorKind::NotAuthenticated),
+            ("some_new_word", "", ErrorKind::Refused),
+        ] {
+            assert_eq!(kind(status, info), expected, "{status} / {info}");
+        }
+    }
+
+    #[test]
+    fn texts_do_not_decide() {
+        assert_eq!(kind("error", "user not authorized: session_inactive, unknown site"), ErrorKind::Refused);
+        let mut reply = Reply::new();
+        reply.push_string("user 'lead' is not authorized for 'pwd'");
+        assert!(of_reply(reply).is_ok());
+    }
+
+    #[test]
+    fn an_error_item_without_a_status_is_a_refusal() {
+        let reply = Reply { data: vec![Item::Error("no".into())], ..Reply::new() };
+        let error = of_reply(reply).unwrap_err();
+        assert_eq!((error.kind(), error.server_text()), (ErrorKind::Refused, Some("no")));
+    }
+
+    #[test]
+    fn the_error_text_stands_in_for_an_empty_info() {
+        let mut reply = Reply::new();
+        reply.push_error_with("NOT_AUTHORIZED for lead", &MetaStatus::NotAuthorized, "");
+        let error = of_reply(reply).unwrap_err();
+        assert_eq!(error.to_string(), "not authorized: NOT_AUTHORIZED for lead");
+        assert_eq!(error.status(), Some(&MetaStatus::NotAuthorized));
+    }
+}
