@@ -1,5 +1,6 @@
 //! A simulated NVIDIA FLARE server.
 
+mod ambient;
 pub mod kits;
 pub mod pki;
 pub mod project;

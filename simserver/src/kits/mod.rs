@@ -26,4 +26,4 @@ use kit::{Kit, KitFile};
 pub use contents::{DEFAULT_AUTHORIZATION, Participant};
 pub use credentials::{Credentials, SiteKeys};
 pub use error::KitError;
-pub use workspace::Workspace;
+pub use workspace::{Workspace, provision};

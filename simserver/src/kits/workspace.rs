@@ -7,6 +7,7 @@ use flare_wire::{Moment, Randomness};
 
 use super::kit::make_directory;
 use super::{Credentials, KitError, Participant, SiteKeys};
+use crate::ambient::{self, Clock};
 use crate::pki::KeySource;
 use crate::project::Project;
 
@@ -23,6 +24,8 @@ impl Workspace {
     /// The directory of `project` in `workspace`. Nothing is created yet.
     #[must_use]
     pub fn new(workspace: &Path, project: &Project) -> Self {
+        // Paths of kits are handed to other programs, which run elsewhere.
+        let workspace = std::path::absolute(workspace).unwrap_or_else(|_| workspace.to_owned());
         Self { directory: workspace.join(project.name()) }
     }
 
@@ -133,4 +136,17 @@ impl Workspace {
         }
         Ok(last)
     }
+}
+
+/// Provisions `project` into `workspace` as `nvflare provision` does: a kit for everybody in a new `prod_NN`.
+/// Every participant gets a key of its own. Returns the new directory.
+///
+/// # Errors
+/// When something cannot be issued or written; then no `prod_NN` appears.
+pub fn provision(project: &Project, workspace: &Path, keys: KeySource) -> Result<PathBuf, KitError> {
+    let now = Clock::start().now();
+    let mut random = ambient::randomness()?;
+    let workspace = Workspace::new(workspace, project);
+    let mut credentials = workspace.credentials(project, keys, SiteKeys::Own, now, &mut random)?;
+    workspace.provision(project, &mut credentials, now, &mut random)
 }

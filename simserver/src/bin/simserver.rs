@@ -1,2 +1,0 @@
-//! Runs the simulator.
-fn main() {}

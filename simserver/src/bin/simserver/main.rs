@@ -1,0 +1,27 @@
+//! `flare-simserver`: a simulated NVIDIA FLARE server as a program.
+
+mod args;
+mod exit;
+mod provision;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    report::start_logging();
+    let outcome = match &arguments.command {
+        Command::Provision(provision) => provision::run(provision),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report::failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
