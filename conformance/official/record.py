@@ -1,0 +1,128 @@
+"""Goes through the scripts with one federation's kits and writes down what came back. Started by `compare.py`."""
+
+import argparse
+import enum
+import json
+import os
+import re
+import sys
+import traceback
+from pathlib import Path
+
+from federation import Federation, Kit, read_federation
+from official_session import OfficialSession, quiet
+from script import defects, steps_of_every_kit
+from steps import Step
+
+SITE_TOKEN = re.compile(r"\{token:([^}]+)\}")
+
+
+class Player:
+    """What a step may use while it acts."""
+
+    def __init__(self, federation: Federation, kit: Kit):
+        self.federation = federation
+        self.kit = kit
+        self.session: OfficialSession | None = None
+        self.other_token = None
+        self.site_tokens: dict[str, str] = {}
+
+    def log_in(self) -> None:
+        """Opens the session and learns the sites' tokens."""
+        self.session = OfficialSession(self.federation, self.kit)
+        self.session.line("check_status server")
+        rows = self.session.exchanges.pop()["reply"]["data"][3]["rows"]
+        self.site_tokens = {row[0]: row[4] for row in rows[1:]}
+
+    @property
+    def somebody_else(self) -> Kit:
+        """A kit of another role, with more rights where there is one."""
+        wanted = "member" if self.kit.role == "project_admin" else "project_admin"
+        return next(kit for kit in self.federation.kits if kit.role == wanted)
+
+    def resolve(self, text: str) -> str:
+        """Fills in what is known only now."""
+        return SITE_TOKEN.sub(lambda found: self.site_tokens[found[1]], text).replace("{user}", self.kit.user)
+
+
+def main() -> int:
+    """Records what the arguments ask for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kits", required=True)
+    parser.add_argument("--script", choices=["every-kit", "defects"], required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    arguments = parser.parse_args()
+    federation = read_federation(arguments.kits)
+    if arguments.script == "defects":
+        recording = {kit.who: _play(Player(federation, kit), defects.steps()) for kit in _project_admin(federation)}
+    else:
+        recording = {kit.who: _play_session(federation, kit) for kit in federation.kits}
+    arguments.output.write_text(json.dumps(recording))
+    return 0
+
+
+def _project_admin(federation: Federation) -> list[Kit]:
+    return [kit for kit in federation.kits if kit.role == "project_admin"][:1]
+
+
+def _play_session(federation: Federation, kit: Kit) -> list[dict]:
+    player = Player(federation, kit)
+    player.log_in()
+    return _play(player, steps_of_every_kit())
+
+
+def _play(player: Player, steps: list[Step]) -> list[dict]:
+    return [_outcome(player, step) for step in steps]
+
+
+def _outcome(player: Player, step: Step) -> dict:
+    if player.session:
+        player.session.exchanges.clear()
+    outcome = {"step": step.name}
+    try:
+        with quiet():
+            value = step.act(player)
+        # A raw line has no value of its own.
+        outcome["value"] = _plain(value)
+    except Exception as error:
+        outcome["raised"] = {"type": type(error).__name__, "text": str(error)}
+    exchanges = list(player.session.exchanges) if player.session else []
+    if step.own_sessions_only:
+        for exchange in exchanges:
+            _keep_own_sessions(exchange["reply"], player.session.session_ids)
+    outcome["exchanges"] = exchanges
+    return outcome
+
+
+def _keep_own_sessions(reply: dict, own: set[str]) -> None:
+    for item in reply["data"]:
+        if item["type"] == "table":
+            item["rows"] = [row for row in item["rows"] if row[3] in own or row[3] == "SESSION ID"]
+
+
+def _plain(value):
+    """A result of the client as what JSON can hold."""
+    if isinstance(value, enum.Enum):
+        return f"{type(value).__name__}.{value.name}"
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    return {"class": type(value).__name__, **{name: _plain(one) for name, one in vars(value).items()}}
+
+
+def _exit_with_threads_running() -> None:
+    # A session that broke leaves threads of the official client behind, which would keep the process for ever.
+    code = 1
+    try:
+        code = main()
+    except BaseException:
+        traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    _exit_with_threads_running()

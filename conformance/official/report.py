@@ -1,0 +1,69 @@
+"""What a comparison found, for people and for programs."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One step of one kit, on both sides."""
+
+    script: str
+    who: str
+    step: str
+    problems: list[str]
+    left: dict
+    right: dict
+
+
+@dataclass
+class Comparison:
+    """All findings."""
+
+    left: str
+    right: str
+    passed: int = 0
+    failed: list[Finding] = field(default_factory=list)
+    steps_by_who: dict[str, int] = field(default_factory=dict)
+    allowances: dict[str, int] = field(default_factory=dict)
+
+    def add(self, finding: Finding, reasons: list[str]) -> None:
+        """Counts one finding and keeps it if there is something wrong."""
+        self.steps_by_who[finding.who] = self.steps_by_who.get(finding.who, 0) + 1
+        for reason in reasons:
+            self.allowances[reason] = self.allowances.get(reason, 0) + 1
+        if finding.problems:
+            self.failed.append(finding)
+        else:
+            self.passed += 1
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether something was compared and nothing differs."""
+        return self.passed > 0 and not self.failed
+
+
+def write_report(comparison: Comparison, file: Path | None) -> None:
+    """Prints the summary, the distinct differences first, and writes the report if a file is given."""
+    for findings in _by_step(comparison.failed):
+        print(f"\n{findings[0].step}")
+        print(f"  with {', '.join(finding.who for finding in findings)}")
+        for problem in findings[0].problems:
+            print(f"  {problem}")
+    print(f"\nleft:  {comparison.left}\nright: {comparison.right}")
+    for who, count in comparison.steps_by_who.items():
+        print(f"{count:6} steps with the kit of {who}")
+    for reason, count in comparison.allowances.items():
+        print(f"{count:6} steps in which may differ: {reason}")
+    print(f"official client: {comparison.passed} passed, {len(comparison.failed)} failed")
+    if file:
+        file.write_text(json.dumps(asdict(comparison), indent=1))
+
+
+def _by_step(failed: list[Finding]) -> list[list[Finding]]:
+    """Findings of the same step with the same problems, whoever's kit it was."""
+    groups: dict[tuple, list[Finding]] = {}
+    for finding in failed:
+        groups.setdefault((finding.step, *finding.problems), []).append(finding)
+    return list(groups.values())
