@@ -48,7 +48,7 @@ def main() -> int:
         if not _record(left, right, folder, Path(scratch)):
             return 2
         comparison = _compare(left, right, folder)
-    write_report(comparison, arguments.json)
+    write_report(comparison, arguments.json, "official client")
     return 0 if comparison.is_clean else 1
 
 

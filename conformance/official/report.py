@@ -44,7 +44,7 @@ class Comparison:
         return self.passed > 0 and not self.failed
 
 
-def write_report(comparison: Comparison, file: Path | None) -> None:
+def write_report(comparison: Comparison, file: Path | None, what: str) -> None:
     """Prints the summary, the distinct differences first, and writes the report if a file is given."""
     for findings in _by_step(comparison.failed):
         print(f"\n{findings[0].step}")
@@ -56,7 +56,7 @@ def write_report(comparison: Comparison, file: Path | None) -> None:
         print(f"{count:6} steps with the kit of {who}")
     for reason, count in comparison.allowances.items():
         print(f"{count:6} steps in which may differ: {reason}")
-    print(f"official client: {comparison.passed} passed, {len(comparison.failed)} failed")
+    print(f"{what}: {comparison.passed} passed, {len(comparison.failed)} failed")
     if file:
         file.write_text(json.dumps(asdict(comparison), indent=1))
 
