@@ -71,5 +71,5 @@ pub mod transfer;
 
 pub use error::{ProtocolError, RequestError, RequestPhase};
 pub use random::{Randomness, is_uuid4};
-pub use sign::{PrivateKey, PublicKey, SignatureError};
+pub use sign::{PrivateKey, PublicKey, SignatureError, TextHash};
 pub use time::Moment;

@@ -12,10 +12,11 @@ use rsa::pkcs1::DecodeRsaPrivateKey as _;
 use rsa::pkcs8::DecodePrivateKey as _;
 use rsa::pkcs8::spki::DecodePublicKey as _;
 use rsa::pss::{Signature, SigningKey, VerifyingKey};
+use rsa::signature::hazmat::RandomizedPrehashSigner as _;
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Verifier as _};
 use rsa::traits::PublicKeyParts as _;
 use rsa::{RsaPrivateKey, RsaPublicKey};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use crate::Randomness;
 
@@ -50,6 +51,23 @@ impl Error for SignatureError {}
 /// EMSA-PSS leaves room for `key length - hash length - 2` bytes of salt.
 fn max_salt(key_bytes: usize) -> Result<usize, SignatureError> {
     key_bytes.checked_sub(SHA256_LEN + 2).ok_or(SignatureError::KeyTooShort)
+}
+
+/// The hash of a text that comes in pieces.
+#[derive(Clone, Default)]
+pub struct TextHash(Sha256);
+
+impl TextHash {
+    /// Adds the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+}
+
+impl fmt::Debug for TextHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TextHash(..)")
+    }
 }
 
 /// A private key that signs as FLARE does.
@@ -91,6 +109,22 @@ impl PrivateKey {
     #[must_use]
     pub fn sign(&self, random: &mut Randomness, text: &[u8]) -> Vec<u8> {
         self.key.sign_with_rng(random.rng(), text).to_vec()
+    }
+
+    /// Signs a text that was hashed in pieces, so that a long one need not be in memory; base64.
+    ///
+    /// # Errors
+    /// [`SignatureError::KeyTooShort`].
+    pub fn sign_hash_base64(&self, random: &mut Randomness, hash: TextHash) -> Result<String, SignatureError> {
+        let hash = hash.0.finalize();
+        let signature = self.key.sign_prehash_with_rng(random.rng(), &hash).map_err(|_| SignatureError::KeyTooShort)?;
+        Ok(STANDARD.encode(signature.to_bytes()))
+    }
+
+    /// Length of every signature in its base64 form.
+    #[must_use]
+    pub fn signature_base64_len(&self) -> usize {
+        self.public.size().div_ceil(3) * 4
     }
 
     /// Signs `text` and gives the signature in the base64 form that headers and tokens use.

@@ -50,6 +50,7 @@ pub struct Endpoint {
     config: EndpointConfig,
     accepts: bool,
     connected: bool,
+    peer: Option<String>,
     peer_left: bool,
     gate: Option<Box<dyn Gate>>,
     exchange: Exchange,
@@ -80,6 +81,7 @@ impl Endpoint {
             addresses: Addresses::new(&config.name),
             accepts,
             connected: false,
+            peer: None,
             peer_left: false,
             gate: None,
             exchange: Exchange::new(random, now),
@@ -143,8 +145,10 @@ impl Endpoint {
                 Ok(())
             }
             FrameKind::Ready if !self.accepts && !self.connected => {
+                let hello = Hello::decode(&frame.payload);
                 self.connected = true;
-                self.events.push_back(Event::Connected(Hello::decode(&frame.payload)));
+                self.peer.clone_from(&hello.endpoint_name);
+                self.events.push_back(Event::Connected(hello));
                 Ok(())
             }
             FrameKind::Ping => {
@@ -169,8 +173,9 @@ impl Endpoint {
             Some(name) if !is_valid_endpoint_name(name) => Event::BadHello { hello, close: true },
             None => Event::BadHello { hello, close: false },
             Some(name) if name == self.config.name => Event::BadHello { hello, close: false },
-            Some(_) => {
+            Some(name) => {
                 self.connected = true;
+                self.peer = Some(name.to_owned());
                 self.peer_left = false;
                 Event::Connected(hello)
             }
@@ -233,7 +238,7 @@ impl Endpoint {
         }
         if !self.serves(&channel, &topic) {
             if let Some(reply_to) = reply_to {
-                self.respond_plain(&reply_to, &Answer::failure(ReturnCode::ProcessException, "no callback"));
+                self.outbox.push_message(self.addresses.no_callback(&reply_to));
             }
             return Ok(());
         }
@@ -324,8 +329,7 @@ impl Endpoint {
 
     fn on_received(&mut self, now: Moment, origin: &str, item: Received) {
         match item {
-            Received::Ack { id, sequence, offset } => {
-                let optional = self.config.optional;
+            Received::Ack { id, sequence, offset, optional } => {
                 self.outbox.push_message(self.addresses.ack(origin, id, sequence, offset, optional));
             }
             Received::Reject(rejection) => self.reject(origin, &rejection),
@@ -433,16 +437,16 @@ impl Endpoint {
                     return;
                 }
                 // A streamed reply is a new message of its own, hence the kind `req` and the empty id.
-                let mut head = Headers::new()
-                    .with(headers::REQ_ID, "")
-                    .with(headers::MSG_TYPE, MessageKind::Request.as_str())
-                    .with(headers::STREAM_REQ_ID, request_id.as_str());
+                let mut head = Headers::new();
                 if let Some(code) = &answer.return_code {
                     head.set(headers::RETURN_CODE, code.as_str());
                 }
                 if let Some(error) = &answer.error {
                     head.set(headers::ERROR, error.as_str());
                 }
+                head.set(headers::REQ_ID, "");
+                head.set(headers::MSG_TYPE, MessageKind::Request.as_str());
+                head.set(headers::STREAM_REQ_ID, request_id.as_str());
                 let mut payload = answer.payload;
                 if payload.bytes.is_empty() {
                     payload.encoding = Encoding::None;
@@ -469,7 +473,11 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::request`].
     pub fn bye(&mut self, now: Moment) -> Result<RequestId, RequestError> {
-        self.request(now, OutgoingRequest::plain(channel::CELLNET, channel::BYE), BYE_TIMEOUT)
+        let mut request = OutgoingRequest::plain(channel::CELLNET, channel::BYE);
+        if let Some(peer) = &self.peer {
+            request.destination.clone_from(peer);
+        }
+        self.request(now, request, BYE_TIMEOUT)
     }
 
     /// Forgets a request whose caller went away; a reply that comes later is dropped.

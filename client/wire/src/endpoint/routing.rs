@@ -64,22 +64,41 @@ impl Addresses {
         self.seal(head, request.payload.clone())
     }
 
+    /// The answer of a handler. A return code that the handler did not give is added behind what it gave.
     pub(super) fn reply(&self, reply_to: &ReplyTo, answer: &Answer) -> Message {
-        let (Correlation::Plain(request_id) | Correlation::Streamed(request_id)) = &reply_to.correlation;
-        let code = answer.return_code.as_ref().unwrap_or(&ReturnCode::Ok);
-        let mut head = Headers::new().with(headers::RETURN_CODE, code.as_str());
+        let mut head = Headers::new();
+        if let Some(code) = &answer.return_code {
+            head.set(headers::RETURN_CODE, code.as_str());
+        }
         if let Some(error) = &answer.error {
             head.set(headers::ERROR, error.as_str());
         }
         head.set(headers::SECURE, false);
         head.set(headers::OPTIONAL, reply_to.optional);
+        if answer.return_code.is_none() {
+            head.set(headers::RETURN_CODE, ReturnCode::Ok.as_str());
+        }
+        self.reply_with(head, reply_to, answer.payload.clone())
+    }
+
+    /// The answer of a cell without a handler for the request.
+    pub(super) fn no_callback(&self, reply_to: &ReplyTo) -> Message {
+        let head = Headers::new()
+            .with(headers::RETURN_CODE, ReturnCode::ProcessException.as_str())
+            .with(headers::ERROR, "no callback")
+            .with(headers::OPTIONAL, reply_to.optional);
+        self.reply_with(head, reply_to, Payload::empty())
+    }
+
+    fn reply_with(&self, mut head: Headers, reply_to: &ReplyTo, payload: Payload) -> Message {
+        let (Correlation::Plain(request_id) | Correlation::Streamed(request_id)) = &reply_to.correlation;
         head.set(headers::CHANNEL, reply_to.channel.as_str());
         head.set(headers::TOPIC, reply_to.topic.as_str());
         self.hop(&mut head, &reply_to.origin);
         head.set(headers::DESTINATION, reply_to.origin.as_str());
         head.set(headers::REQ_ID, request_id.as_str());
         head.set(headers::MSG_TYPE, MessageKind::Reply.as_str());
-        self.seal(head, answer.payload.clone())
+        self.seal(head, payload)
     }
 
     /// A message that cannot be delivered goes back to its author, without a stamp.

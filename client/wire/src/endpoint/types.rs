@@ -24,8 +24,6 @@ pub struct EndpointConfig {
     pub request_stream: StreamSettings,
     /// What its streamed replies look like.
     pub reply_stream: StreamSettings,
-    /// `cn__optional` of its acknowledgements.
-    pub optional: bool,
     /// What it is ready to receive.
     pub limits: ReceiverLimits,
     /// Channels and topics it serves; any other request is answered with "no callback".
@@ -40,7 +38,6 @@ impl EndpointConfig {
             name: format!("_admin_{}", random.uuid()),
             request_stream: StreamSettings::client(),
             reply_stream: StreamSettings::client(),
-            optional: false,
             limits: ReceiverLimits::default(),
             serves: &[(channel::HCI, channel::SESSION_EXPIRED)],
         }
@@ -53,7 +50,6 @@ impl EndpointConfig {
             name: crate::cell::SERVER.to_owned(),
             request_stream: StreamSettings { reliable: false, ..StreamSettings::server_reply() },
             reply_stream: StreamSettings::server_reply(),
-            optional: true,
             limits: ReceiverLimits::default(),
             serves,
         }

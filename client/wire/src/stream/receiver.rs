@@ -81,6 +81,9 @@ pub enum Received {
         sequence: u64,
         /// Bytes so far.
         offset: u64,
+        /// `cn__optional` of the message: true when the sender does not depend on it any more, because the stream
+        /// is complete and was acknowledged before or is not reliable.
+        optional: bool,
     },
     /// To be sent: the stream is refused.
     Reject(Rejection),
@@ -171,7 +174,11 @@ impl Receiver {
         if let Some(finished) = self.finished.get(&key) {
             // A repeat: the acknowledgement was lost.
             let Finished { sequence, offset, acknowledged, .. } = *finished;
-            return if acknowledged { vec![Received::Ack { id, sequence, offset }] } else { Vec::new() };
+            return if acknowledged {
+                vec![Received::Ack { id, sequence, offset, optional: true }]
+            } else {
+                Vec::new()
+            };
         }
         match kind {
             StreamKind::Chunk | StreamKind::Final => {}
@@ -231,7 +238,7 @@ impl Receiver {
         let sequence = message.number(headers::STREAM_SEQUENCE).unwrap_or(0);
         if sequence < stream.next_sequence {
             let (sequence, offset) = (stream.next_sequence - 1, stream.consumed);
-            return vec![Received::Ack { id, sequence, offset }];
+            return vec![Received::Ack { id, sequence, offset, optional: false }];
         }
         if sequence - stream.next_sequence > stream.max_out_of_order {
             return self.reject(now, key, "StreamError", "too many chunks out of order");
@@ -264,7 +271,8 @@ impl Receiver {
         let mut out = vec![Received::Progress { request_id: stream.request_id.clone() }];
         if stream.consumed - stream.acked >= stream.ack_interval {
             stream.acked = stream.consumed;
-            out.push(Received::Ack { id, sequence: stream.next_sequence - 1, offset: stream.consumed });
+            let (sequence, offset) = (stream.next_sequence - 1, stream.consumed);
+            out.push(Received::Ack { id, sequence, offset, optional: false });
         }
         out
     }
@@ -277,6 +285,7 @@ impl Receiver {
         }
         let Some(stream) = self.streams.remove(&key) else { return Vec::new() };
         let (sequence, offset) = (stream.next_sequence - 1, stream.consumed);
+        let reliable = stream.headers.flag(headers::STREAM_RELIABLE);
         self.remember(
             now,
             key.clone(),
@@ -292,7 +301,7 @@ impl Receiver {
             headers: stream.headers,
             payload: Payload { encoding: stream.encoding, bytes: join(stream.in_order) },
         };
-        vec![Received::Ack { id, sequence, offset }, Received::Complete(Box::new(assembled))]
+        vec![Received::Ack { id, sequence, offset, optional: !reliable }, Received::Complete(Box::new(assembled))]
     }
 
     fn reject(&mut self, now: Moment, key: Key, error_type: &'static str, why: &str) -> Vec<Received> {
