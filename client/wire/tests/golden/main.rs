@@ -9,9 +9,11 @@
     reason = "a panic is how a test fails; the lint knows only test functions, not their helpers"
 )]
 
+mod exchanges;
 mod frames;
 mod hci;
 mod login;
 mod payloads;
+mod replay;
 mod signatures;
 mod view;
