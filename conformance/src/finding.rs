@@ -92,15 +92,19 @@ macro_rules! ensure {
 
 /// Fails the case unless both sides are equal; the message shows both.
 macro_rules! ensure_eq {
-    ($observed:expr, $expected:expr, $($what:tt)+) => {{
-        let (observed, expected) = (&$observed, &$expected);
-        if observed != expected {
-            return Err($crate::Finding::fail(format!(
-                "{}: expected {expected:?}, observed {observed:?}",
-                format_args!($($what)+)
-            )));
+    ($observed:expr, $expected:expr, $($what:tt)+) => {
+        // A match keeps temporaries alive for as long as they are compared.
+        match (&$observed, &$expected) {
+            (observed, expected) => {
+                if observed != expected {
+                    return Err($crate::Finding::fail(format!(
+                        "{}: expected {expected:?}, observed {observed:?}",
+                        format_args!($($what)+)
+                    )));
+                }
+            }
         }
-    }};
+    };
 }
 
 pub(crate) use {ensure, ensure_eq};

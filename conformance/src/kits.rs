@@ -10,6 +10,7 @@ use flare_wire::certificate::Certificate;
 use serde::Deserialize;
 
 use crate::finding::chain;
+use crate::{CaseResult, Finding};
 
 /// Role of an administrator, as its certificate says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +60,14 @@ pub struct AdminKit {
     pub role: Option<Role>,
     /// Where the server is and who it is.
     pub server: ServerAddress,
+}
+
+impl AdminKit {
+    /// The private key in the kit, PEM.
+    pub(crate) fn key_pem(&self) -> CaseResult<Vec<u8>> {
+        let path = self.path.join("startup/client.key");
+        std::fs::read(&path).map_err(|error| Finding::harness(format!("{}: {error}", path.display())))
+    }
 }
 
 /// What `startup/fed_admin.json` says about the server.

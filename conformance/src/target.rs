@@ -79,7 +79,13 @@ impl Target {
     /// The kit of a site of such an organisation, the first by name when there are several.
     #[must_use]
     pub fn site(&self, home: Home) -> Option<&SiteKit> {
-        self.kits.sites().iter().find(|site| self.home_of(&site.org) == home)
+        self.sites(home).into_iter().next()
+    }
+
+    /// The kits of all sites of such an organisation, by name.
+    #[must_use]
+    pub fn sites(&self, home: Home) -> Vec<&SiteKit> {
+        self.kits.sites().iter().filter(|site| self.home_of(&site.org) == home).collect()
     }
 
     /// The key of the project's root, when the folder beside the kits has it.

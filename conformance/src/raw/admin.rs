@@ -79,7 +79,7 @@ pub(crate) struct Admin {
     pub(crate) cell_token: CellToken,
     /// What the server proved.
     pub(crate) server: ServerProof,
-    /// The session token; empty before the login.
+    /// The session token; none before the login.
     pub(crate) token: Option<String>,
 }
 
@@ -122,6 +122,11 @@ impl Admin {
             }
             _ => Err(Finding::fail(format!("login of {}: {}", self.user, reply.to_json()))),
         }
+    }
+
+    /// The session token of an endpoint that is logged in.
+    pub(crate) fn session_token(&self) -> CaseResult<String> {
+        self.token.clone().ok_or_else(|| Finding::harness("this endpoint is not logged in"))
     }
 
     /// The login headers of this user for `study`.

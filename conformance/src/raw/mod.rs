@@ -4,12 +4,14 @@
 //! and nothing of the client library: what it sends, and in which order, is up to the case, legal or not.
 
 mod admin;
+mod half_open;
 mod identity;
 mod peer;
 mod tls;
 mod wire;
 
 pub(crate) use admin::{Admin, challenge, read_reply, register, register_request, value};
+pub(crate) use half_open::HalfOpen;
 pub(crate) use identity::{Authority, Identity, NewSubject};
 pub(crate) use peer::{FINAL, Peer, Stream, is_topic};
 pub(crate) use tls::{TlsRefusal, probe};

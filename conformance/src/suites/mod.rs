@@ -1,19 +1,23 @@
 //! The cases, grouped by what they are about, and the requirements they check.
 
+mod authentication;
 mod handshake;
+mod login;
 mod messages;
+mod recorded;
+mod sessions;
 mod streams;
 
 use crate::{Case, Requirement};
 
 /// Every requirement, by suite.
 pub(crate) static REQUIREMENTS: &[&[Requirement]] =
-    &[handshake::REQUIREMENTS, messages::REQUIREMENTS, streams::REQUIREMENTS];
+    &[handshake::REQUIREMENTS, authentication::REQUIREMENTS, messages::REQUIREMENTS, streams::REQUIREMENTS, login::REQUIREMENTS, sessions::REQUIREMENTS, recorded::REQUIREMENTS];
 
 /// Every case.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    [handshake::cases(), messages::cases(), streams::cases()].into_iter().flatten().collect()
+    [handshake::cases(), authentication::cases(), messages::cases(), streams::cases(), login::cases(), sessions::cases(), recorded::cases()].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
