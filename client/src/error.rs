@@ -73,6 +73,8 @@ pub enum ErrorKind {
     TimedOut,
     /// The connection to the server broke, or is down at the moment.
     ConnectionLost,
+    /// Too many requests are under way on this session.
+    Busy,
     /// The session was closed on this side.
     SessionClosed,
     /// The server ended the session, or no longer accepts its token: log in again.
@@ -296,6 +298,7 @@ impl ErrorKind {
             Self::StudyUnknown => "list the studies you may use, or log in without a study",
             Self::TimedOut => "the server is slow or silent: raise the timeout, or look at the server's log",
             Self::ConnectionLost => "the server restarted or the network broke: try again",
+            Self::Busy => "wait for some of the commands, or spread them over several sessions",
             Self::SessionClosed | Self::SessionExpired => "open a new session",
             Self::ProtocolViolation => "check that the address is that of a FLARE server of a supported release",
             Self::NotAuthorized => "ask an admin with the needed role, or have the server's policy changed",

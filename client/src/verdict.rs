@@ -5,9 +5,12 @@
 //! Two `info` values are compared whole, because the server uses them as codes: the marks are noted below.
 //! Source: `reference/client-api.md` section 4.1, `reference/server-behaviour.md` section 1.
 
+use flare_wire::RequestPhase;
+use flare_wire::cell::ReturnCode;
 use flare_wire::hci::{Item, MetaStatus, Reply};
 
-use crate::{Error, ErrorKind};
+use crate::connection::Fault;
+use crate::{Error, ErrorKind, Phase};
 
 /// `info` of a reply whose token the server does not accept (`replies/proto.bad_token.json`).
 const SESSION_INACTIVE: &str = "session_inactive";
@@ -58,6 +61,75 @@ fn of_status(status: &MetaStatus, info: &str) -> ErrorKind {
     }
 }
 
+/// Says what it means that no answer arrived in this step.
+pub(crate) fn of_fault(fault: Fault, step: Phase) -> Error {
+    match fault {
+        Fault::TimedOut { phase, after } => {
+            let error = Error::timed_out(step, after);
+            // An incomplete request is not carried out.
+            if phase == RequestPhase::Sending { error } else { sent(error, step) }
+        }
+        Fault::Answered { code, text } => {
+            let (kind, what) = of_return_code(&code);
+            let message = if text.is_empty() { format!("{what} ({code})") } else { format!("{what}: {text}") };
+            Error::new(kind, message).with_code(code.as_str()).with_answer(None, text)
+        }
+        Fault::Stream(error) => {
+            let failed = Error::new(ErrorKind::ProtocolViolation, format!("{step} failed in transfer"));
+            sent(failed.with_source(error), step)
+        }
+        Fault::Lost(reason) => {
+            let error = sent(Error::new(ErrorKind::ConnectionLost, format!("the connection was lost during {step}")), step);
+            match reason {
+                Some(reason) => error.with_source(reason),
+                None => error,
+            }
+        }
+        Fault::Offline(error) => {
+            let message = "the connection is down and cannot be opened again";
+            Error::new(of_reconnect(error.kind()), message).with_source(error)
+        }
+        Fault::Expired(text) => {
+            let message = if text.is_empty() { "the server ended the session".to_owned() } else { first_line(&text) };
+            Error::new(ErrorKind::SessionExpired, message).with_answer(None, text)
+        }
+        Fault::Closed => Error::new(ErrorKind::SessionClosed, "the session is closed"),
+        Fault::Busy => Error::new(ErrorKind::Busy, "too many requests are under way"),
+    }
+}
+
+/// Only a command can have an effect on the server.
+fn sent(error: Error, step: Phase) -> Error {
+    if step == Phase::Command { error.after_sending() } else { error }
+}
+
+/// A return code that comes instead of a reply is the cell network's, not the command's.
+fn of_return_code(code: &ReturnCode) -> (ErrorKind, &'static str) {
+    match code {
+        ReturnCode::Unauthenticated | ReturnCode::AuthenticationError => {
+            (ErrorKind::NotAuthenticated, "the server does not know this client")
+        }
+        ReturnCode::TargetUnreachable | ReturnCode::CommError | ReturnCode::ServiceUnavailable => {
+            (ErrorKind::ConnectionLost, "the server is not in service")
+        }
+        ReturnCode::ProcessException => (ErrorKind::ServerFault, "the server failed"),
+        _ => (ErrorKind::ProtocolViolation, "the server answered with an unexpected return code"),
+    }
+}
+
+/// To a caller a server that cannot be reached again is a lost connection, whichever step fails; a server that
+/// is another one now, or does not want us any more, is not.
+fn of_reconnect(kind: ErrorKind) -> ErrorKind {
+    match kind {
+        ErrorKind::Unreachable | ErrorKind::TlsRefused | ErrorKind::TimedOut => ErrorKind::ConnectionLost,
+        other => other,
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
 fn refusal(kind: ErrorKind, status: Option<MetaStatus>, text: String) -> Error {
     Error::new(kind, describe(kind, &text)).with_answer(status, text)
 }
@@ -91,6 +163,43 @@ fn first_error(reply: &Reply) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_transport_outcome_has_its_kind() {
+        use std::sync::Arc;
+        use std::time::Duration;
+
+        use flare_wire::stream::StreamError;
+
+        let after = Duration::from_secs(5);
+        let answered = |code: ReturnCode| Fault::Answered { code, text: String::new() };
+        let offline = |kind| Fault::Offline(Arc::new(Error::new(kind, "")));
+        for (fault, kind, may_have_run) in [
+            (Fault::TimedOut { phase: RequestPhase::Sending, after }, ErrorKind::TimedOut, false),
+            (Fault::TimedOut { phase: RequestPhase::Waiting, after }, ErrorKind::TimedOut, true),
+            (Fault::TimedOut { phase: RequestPhase::Receiving, after }, ErrorKind::TimedOut, true),
+            (answered(ReturnCode::Unauthenticated), ErrorKind::NotAuthenticated, false),
+            (answered(ReturnCode::AuthenticationError), ErrorKind::NotAuthenticated, false),
+            (answered(ReturnCode::CommError), ErrorKind::ConnectionLost, false),
+            (answered(ReturnCode::TargetUnreachable), ErrorKind::ConnectionLost, false),
+            (answered(ReturnCode::ServiceUnavailable), ErrorKind::ConnectionLost, false),
+            (answered(ReturnCode::ProcessException), ErrorKind::ServerFault, false),
+            (answered(ReturnCode::Other("new".into())), ErrorKind::ProtocolViolation, false),
+            (Fault::Stream(StreamError::Refused { text: "x".into() }), ErrorKind::ProtocolViolation, true),
+            (Fault::Lost(None), ErrorKind::ConnectionLost, true),
+            (offline(ErrorKind::Unreachable), ErrorKind::ConnectionLost, false),
+            (offline(ErrorKind::TlsRefused), ErrorKind::ConnectionLost, false),
+            (offline(ErrorKind::TimedOut), ErrorKind::ConnectionLost, false),
+            (offline(ErrorKind::ServerIdentityMismatch), ErrorKind::ServerIdentityMismatch, false),
+            (Fault::Expired("Your session is closed".into()), ErrorKind::SessionExpired, false),
+            (Fault::Closed, ErrorKind::SessionClosed, false),
+            (Fault::Busy, ErrorKind::Busy, false),
+        ] {
+            let error = of_fault(fault.clone(), Phase::Command);
+            assert_eq!((error.kind(), error.may_have_run()), (kind, may_have_run), "{fault:?}");
+            assert!(!of_fault(fault, Phase::Login).may_have_run());
+        }
+    }
 
     fn kind(status: &str, info: &str) -> ErrorKind {
         let mut reply = Reply::new();

@@ -1,0 +1,112 @@
+//! How a session is opened.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::{Clock, randomness};
+use crate::connection::{Connection, Dialer};
+use crate::model::StudyName;
+use crate::session::{self, Session};
+use crate::startup_kit::StartupKit;
+use crate::{Error, Result};
+
+/// Settings of a session that is about to be opened; made by [`Session::builder`].
+///
+/// ```no_run
+/// # async fn example() -> flare_client::Result<()> {
+/// use std::time::Duration;
+/// use flare_client::{Session, StartupKit, StudyName};
+///
+/// let kit = StartupKit::open("prod_00/lead@nvidia.com")?;
+/// let session = Session::builder(kit)
+///     .study(StudyName::new("cancer")?)
+///     .connect_timeout(Duration::from_secs(3))
+///     .connect()
+///     .await?;
+/// # session.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until `connect`"]
+pub struct SessionBuilder {
+    kit: StartupKit,
+    study: StudyName,
+    connect_timeout: Duration,
+    command_timeout: Option<Duration>,
+}
+
+impl SessionBuilder {
+    pub(crate) fn new(kit: StartupKit) -> Self {
+        let connect_timeout = kit.login_timeout();
+        Self { kit, study: StudyName::default(), connect_timeout, command_timeout: None }
+    }
+
+    /// The study that the session sees; `default` unless set. It stays the same for the session's life.
+    pub fn study(mut self, study: StudyName) -> Self {
+        self.study = study;
+        self
+    }
+
+    /// How long opening the session may take altogether: the kit's `login_timeout` unless set, which is 10 s by default.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// The command timeout to begin with; see [`Session::set_timeout`].
+    pub fn command_timeout(mut self, timeout: Duration) -> Self {
+        self.command_timeout = Some(timeout);
+        self
+    }
+
+    /// Connects, verifies the server, registers, logs in, and asks which commands the server offers.
+    ///
+    /// No step waits for anything but its answer. When nobody listens, or either side does not accept the other, the
+    /// error comes at once and not after the timeout.
+    ///
+    /// # Errors
+    /// Before anything is sent: [`InvalidArgument`](crate::ErrorKind::InvalidArgument),
+    /// [`Unsupported`](crate::ErrorKind::Unsupported), [`ClientCertificateExpired`](crate::ErrorKind::ClientCertificateExpired),
+    /// [`ClockSkew`](crate::ErrorKind::ClockSkew). Then, in the order of the steps:
+    /// [`Unreachable`](crate::ErrorKind::Unreachable); [`TlsRefused`](crate::ErrorKind::TlsRefused),
+    /// [`ServerCertificateUntrusted`](crate::ErrorKind::ServerCertificateUntrusted),
+    /// [`ServerCertificateExpired`](crate::ErrorKind::ServerCertificateExpired),
+    /// [`ServerIdentityMismatch`](crate::ErrorKind::ServerIdentityMismatch),
+    /// [`ClientCertificateRejected`](crate::ErrorKind::ClientCertificateRejected);
+    /// [`ProjectMismatch`](crate::ErrorKind::ProjectMismatch), [`RegistrationRefused`](crate::ErrorKind::RegistrationRefused);
+    /// [`StudyUnknown`](crate::ErrorKind::StudyUnknown), [`LoginRejected`](crate::ErrorKind::LoginRejected).
+    /// In any step: [`TimedOut`](crate::ErrorKind::TimedOut) with the step as [`Error::phase`],
+    /// [`ConnectionLost`](crate::ErrorKind::ConnectionLost), [`ProtocolViolation`](crate::ErrorKind::ProtocolViolation).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection. A login that the server has carried out by then stays in its list of
+    /// sessions until it expires.
+    pub async fn connect(self) -> Result<Session> {
+        if self.connect_timeout.is_zero() {
+            return Err(Error::argument("the connect timeout is zero"));
+        }
+        let command_timeout = self.command_timeout.map(session::checked_timeout).transpose()?;
+        let clock = Clock::start();
+        self.kit.check_validity(clock.now())?;
+        let deadline = Instant::now() + self.connect_timeout;
+        let kit = Arc::new(self.kit);
+        let mut random = randomness()?;
+        let dialer = Dialer::network(Arc::clone(&kit))?;
+        let connection = Connection::open(dialer, clock, random.fork(), self.connect_timeout).await?;
+        session::log_in(connection, kit, self.study, command_timeout, clock, random, deadline).await
+    }
+}
+
+impl fmt::Debug for SessionBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionBuilder")
+            .field("kit", &self.kit)
+            .field("study", &self.study)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("command_timeout", &self.command_timeout)
+            .finish()
+    }
+}

@@ -1,0 +1,194 @@
+//! Opening a link: TCP, TLS, WebSocket.
+
+use std::io;
+use std::sync::Arc;
+
+use flare_wire::certificate::Certificate;
+use flare_wire::link::{DEFAULT_MAX_FRAME, Link, LinkError, Pipe};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::{tls, within};
+use crate::startup_kit::{ConnectionSecurity, Scheme, StartupKit};
+use crate::{Error, ErrorKind, Phase};
+
+/// Opens links to one server, as often as needed.
+pub(crate) enum Dialer {
+    /// Over the network, as the startup kit says.
+    Network(Box<Network>),
+    /// Links that a test made.
+    #[cfg(test)]
+    Memory(std::sync::Mutex<std::collections::VecDeque<Link>>),
+}
+
+/// What it takes to open a link over the network.
+pub(crate) struct Network {
+    kit: Arc<StartupKit>,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Dialer {
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for a scheme that is not spoken yet, [`ErrorKind::InvalidStartupKit`] when TLS cannot
+    /// use the kit's files.
+    pub(crate) fn network(kit: Arc<StartupKit>) -> Result<Self, Error> {
+        if kit.scheme() == Scheme::Grpc {
+            let message = "the kit's scheme is grpc, which this release does not speak";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let tls = tls::config(&kit)?;
+        Ok(Self::Network(Box::new(Network { kit, tls })))
+    }
+
+    /// Opens a link.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops what is open so far.
+    pub(super) async fn dial(&self, deadline: Instant) -> Result<Link, Error> {
+        match self {
+            Self::Network(network) => network.dial(deadline).await,
+            #[cfg(test)]
+            Self::Memory(links) => {
+                let link = links.lock().expect("no test panics while it holds this").pop_front();
+                link.ok_or_else(|| Error::new(ErrorKind::Unreachable, "nobody listens"))
+            }
+        }
+    }
+}
+
+impl Network {
+    async fn dial(&self, deadline: Instant) -> Result<Link, Error> {
+        let (host, port) = (self.kit.host(), self.kit.port());
+        let socket = within(Phase::Connect, deadline, TcpStream::connect((host, port))).await?.map_err(|error| {
+            Error::new(ErrorKind::Unreachable, format!("cannot connect to {host}:{port}")).with_source(error)
+        })?;
+        // Requests are short and wait for their answers: nothing is gained by collecting them.
+        socket
+            .set_nodelay(true)
+            .map_err(|error| Error::new(ErrorKind::ConnectionLost, "the connection broke at once").with_source(error))?;
+        match &self.tls {
+            None => self.frames(socket, deadline).await,
+            Some(config) => {
+                let stream = self.handshake(config, socket, deadline).await?;
+                self.check_identity(&stream)?;
+                self.frames(stream, deadline).await
+            }
+        }
+    }
+
+    async fn handshake(
+        &self,
+        config: &Arc<ClientConfig>,
+        socket: TcpStream,
+        deadline: Instant,
+    ) -> Result<TlsStream<TcpStream>, Error> {
+        // The name is sent along but compared with nothing; what is no host name is left out.
+        let name = ServerName::try_from(self.kit.host().to_owned())
+            .or_else(|_| ServerName::try_from("localhost"))
+            .expect("localhost is a host name");
+        within(Phase::Tls, deadline, TlsConnector::from(Arc::clone(config)).connect(name, socket)).await?.map_err(|error| {
+            let (kind, message) =
+                tls::cause(&error).unwrap_or((ErrorKind::TlsRefused, "the peer ended the TLS handshake"));
+            Error::new(kind, message).with_source(error)
+        })
+    }
+
+    /// A good certificate may be that of another participant of the project. Without a certificate of ours, TLS may end at
+    /// a proxy, whose name is its own affair; the challenge proves the server's identity in any case.
+    fn check_identity(&self, stream: &TlsStream<TcpStream>) -> Result<(), Error> {
+        if self.kit.connection_security() != ConnectionSecurity::Mtls {
+            return Ok(());
+        }
+        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let name = certificate
+            .and_then(|certificate| Certificate::from_der(certificate).ok())
+            .map(|certificate| certificate.common_name().to_owned())
+            .unwrap_or_default();
+        if name == self.kit.server_identity() {
+            return Ok(());
+        }
+        Err(identity_mismatch(self.kit.server_identity(), &name))
+    }
+
+    async fn frames(&self, pipe: impl Pipe + 'static, deadline: Instant) -> Result<Link, Error> {
+        match self.kit.scheme() {
+            Scheme::Tcp => Ok(Link::tcp(pipe, DEFAULT_MAX_FRAME)),
+            Scheme::Http => {
+                let host = host_header(self.kit.host(), self.kit.port());
+                within(Phase::Upgrade, deadline, Link::connect_websocket(pipe, &host, DEFAULT_MAX_FRAME))
+                    .await?
+                    .map_err(|error| self.broken(error))
+            }
+            Scheme::Grpc => unreachable!("refused when the dialer was made"),
+        }
+    }
+
+    /// What the end of a link means that never carried a frame.
+    fn broken(&self, error: LinkError) -> Error {
+        broken(error, self.kit.connection_security() == ConnectionSecurity::Mtls)
+    }
+}
+
+impl Dialer {
+    /// What the end of a link means before READY came.
+    pub(super) fn broken(&self, error: LinkError) -> Error {
+        match self {
+            Self::Network(network) => network.broken(error),
+            #[cfg(test)]
+            Self::Memory(_) => broken(error, false),
+        }
+    }
+}
+
+pub(super) fn identity_mismatch(expected: &str, found: &str) -> Error {
+    let message = format!("the server is {found:?}, the startup kit expects {expected:?}");
+    Error::new(ErrorKind::ServerIdentityMismatch, message)
+}
+
+/// With TLS 1.3 a server judges our certificate after our side of the handshake is over, so its refusal arrives
+/// here: as an alert, or, when the connection is gone too fast for that, as a mere end.
+fn broken(error: LinkError, certificate_shown: bool) -> Error {
+    let LinkError::Io(io_error) = &error else {
+        return Error::new(ErrorKind::ProtocolViolation, "the peer is no FLARE server of this scheme").with_source(error);
+    };
+    let (kind, message) = tls::cause(io_error).unwrap_or_else(|| match io_error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe
+            if certificate_shown =>
+        {
+            (ErrorKind::TlsRefused, "the peer ended the connection right after the TLS handshake")
+        }
+        _ => (ErrorKind::ConnectionLost, "the connection broke while it was being opened"),
+    });
+    Error::new(kind, message).with_source(error)
+}
+
+/// An IPv6 address needs brackets.
+fn host_header(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_colons_gets_brackets() {
+        assert_eq!(host_header("::1", 80), "[::1]:80");
+        assert_eq!(host_header("a", 80), "a:80");
+    }
+
+    #[test]
+    fn an_early_end_is_a_refusal_only_when_a_certificate_was_shown() {
+        let reset = || LinkError::Io(io::ErrorKind::ConnectionReset.into());
+        assert_eq!(broken(reset(), true).kind(), ErrorKind::TlsRefused);
+        assert_eq!(broken(reset(), false).kind(), ErrorKind::ConnectionLost);
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::UnknownCA);
+        let late = LinkError::Io(io::Error::other(alert));
+        assert_eq!(broken(late, true).kind(), ErrorKind::ClientCertificateRejected);
+        assert_eq!(broken(LinkError::UpgradeRefused { status: 404 }, true).kind(), ErrorKind::ProtocolViolation);
+    }
+}

@@ -1,0 +1,191 @@
+//! One connection to the server, shared by everybody who has a handle of it.
+//!
+//! ```text
+//! Connection (handle, cheap to clone) ── Ask ──▶ task: Endpoint + Link ──▶ server
+//!            ◀── oneshot ──────────────────────┘
+//! ```
+//!
+//! The task alone owns the link. It ends when it is told to close, when the server ends the session, or when the last
+//! handle is gone. A link that breaks fails what is under way; the next request opens a new one under the same
+//! endpoint name, and the tokens from before stay good (`reference/wire-protocol.md` sections 1.6 and 10).
+
+mod admission;
+mod dial;
+mod task;
+mod tls;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flare_wire::cell::ReturnCode;
+use flare_wire::endpoint::{EndpointConfig, OutgoingRequest, Response};
+use flare_wire::link::LinkError;
+use flare_wire::stream::StreamError;
+use flare_wire::{PublicKey, Randomness, RequestPhase};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+pub(crate) use admission::{Admission, admit};
+pub(crate) use dial::Dialer;
+
+use crate::clock::Clock;
+use crate::{Error, Phase};
+
+/// Requests that may wait for the task. It takes them as fast as they come, so this only has to cover a burst.
+const WAITING_REQUESTS: usize = 64;
+
+/// Why a request has no reply: the outcome of the transport alone, without any meaning for a command.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// Nothing moved for so long.
+    TimedOut { phase: RequestPhase, after: Duration },
+    /// The server's cell answered with a return code other than `ok`.
+    Answered { code: ReturnCode, text: String },
+    /// The transfer failed.
+    Stream(StreamError),
+    /// The link broke while the request was under way.
+    Lost(Option<Arc<LinkError>>),
+    /// The link is down and could not be opened again; the request was not sent.
+    Offline(Arc<Error>),
+    /// The server ended the session, with these words.
+    Expired(String),
+    /// The connection was closed on this side.
+    Closed,
+    /// Too many requests are under way.
+    Busy,
+}
+
+/// What handles ask of the task.
+enum Ask {
+    Request(Box<Pending>),
+    /// What to stamp on messages and what to expect of the server's from now on.
+    Admit { admission: Box<Admission>, done: oneshot::Sender<()> },
+}
+
+/// A request and who waits for its reply.
+struct Pending {
+    request: OutgoingRequest,
+    timeout: Duration,
+    reply: oneshot::Sender<Result<Box<Response>, Fault>>,
+}
+
+/// Whether the connection can be used.
+#[derive(Debug, Clone)]
+enum State {
+    Open,
+    Expired(String),
+    Closed,
+}
+
+/// A handle of the connection.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    asks: mpsc::Sender<Ask>,
+    state: watch::Receiver<State>,
+    /// Tells the task to close. Apart from the asks, so that it is heard also while the task opens a link.
+    closing: Arc<Notify>,
+}
+
+impl Connection {
+    /// Opens a link and exchanges HELLO and READY.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the link.
+    pub(crate) async fn open(
+        dialer: Dialer,
+        clock: Clock,
+        mut random: Randomness,
+        connect_timeout: Duration,
+    ) -> Result<Self, Error> {
+        let config = EndpointConfig::admin(&mut random);
+        let (asks, waiting) = mpsc::channel(WAITING_REQUESTS);
+        let (state, state_seen) = watch::channel(State::Open);
+        let closing = Arc::new(Notify::new());
+        let seat = task::Seat { asks: waiting, state, closing: Arc::clone(&closing) };
+        let mut task = task::Task::new(dialer, config, clock, random, connect_timeout, seat);
+        let online = task.establish(Instant::now() + connect_timeout).await?;
+        tokio::spawn(task.run(online));
+        Ok(Self { asks, state: state_seen, closing })
+    }
+
+    /// Sends a request and waits for its reply; `timeout` starts again whenever a part of either moves.
+    ///
+    /// # Cancel safety
+    /// Dropping the future forgets the request; the server may carry it out all the same.
+    pub(crate) async fn request(&self, request: OutgoingRequest, timeout: Duration) -> Result<Box<Response>, Fault> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Ask::Request(Box::new(Pending { request, timeout, reply }))).await?;
+        answer.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    /// Stamps every message from now on, and admits only messages that the server stamped.
+    pub(crate) async fn admit(&self, admission: Admission) -> Result<(), Fault> {
+        let (done, admitted) = oneshot::channel();
+        self.ask(Ask::Admit { admission: Box::new(admission), done }).await?;
+        admitted.await.map_err(|_| self.ended())
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<(), Fault> {
+        if let State::Expired(text) = &*self.state.borrow() {
+            return Err(Fault::Expired(text.clone()));
+        }
+        self.asks.send(ask).await.map_err(|_| self.ended())
+    }
+
+    /// Why the task is no longer there.
+    fn ended(&self) -> Fault {
+        match &*self.state.borrow() {
+            State::Expired(text) => Fault::Expired(text.clone()),
+            State::Open | State::Closed => Fault::Closed,
+        }
+    }
+
+    /// True when the server ended the session.
+    pub(crate) fn is_expired(&self) -> bool {
+        matches!(&*self.state.borrow(), State::Expired(_))
+    }
+
+    /// Says `bye`, closes the link and waits until the task has ended. May be called any number of times.
+    ///
+    /// # Cancel safety
+    /// Once the first poll is over, the connection closes also when the future is dropped.
+    pub(crate) async fn close(&self) {
+        self.closing.notify_one();
+        self.asks.closed().await;
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("state", &*self.state.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// Runs one step of opening a connection until `deadline`.
+async fn within<T>(phase: Phase, deadline: Instant, step: impl Future<Output = T>) -> Result<T, Error> {
+    let started = Instant::now();
+    tokio::time::timeout_at(deadline, step).await.map_err(|_| Error::timed_out(phase, started.elapsed()))
+}
+
+/// Admits messages that carry the server's signature over its own name.
+struct ServerStamp {
+    key: PublicKey,
+    /// The stamp that was verified last: a server sends the same one every time, and checking it costs more than
+    /// everything else about a message.
+    verified: Option<flare_wire::auth::CellToken>,
+}
+
+impl flare_wire::endpoint::Gate for ServerStamp {
+    fn admit(&mut self, headers: &flare_wire::cell::Headers) -> bool {
+        let Ok(token) = flare_wire::auth::CellToken::from_headers(headers) else { return false };
+        if self.verified.as_ref() == Some(&token) {
+            return true;
+        }
+        let good = token.client_name == flare_wire::cell::SERVER && token.verify(&self.key).is_ok();
+        if good {
+            self.verified = Some(token);
+        }
+        good
+    }
+}
