@@ -117,7 +117,7 @@ struct Incoming {
     next_sequence: u64,
     consumed: u64,
     acked: u64,
-    in_order: Vec<Bytes>,
+    in_order: BytesMut,
     ahead: BTreeMap<u64, (Bytes, bool)>,
     ahead_bytes: u64,
     last_activity: Moment,
@@ -250,23 +250,22 @@ impl Receiver {
         if held > self.limits.max_blob {
             return self.reject(now, key, "BlobSizeError", "the blob exceeds the size limit");
         }
-        stream.ahead_bytes += payload.len() as u64;
-        stream.ahead.insert(sequence, (payload.clone(), last));
-        let mut complete = false;
-        while let Some((bytes, last)) = stream.ahead.remove(&stream.next_sequence) {
-            stream.ahead_bytes -= bytes.len() as u64;
-            stream.consumed += bytes.len() as u64;
-            stream.next_sequence += 1;
-            if !bytes.is_empty() {
-                stream.in_order.push(bytes);
+        let mut complete = None;
+        if sequence == stream.next_sequence {
+            complete = stream.consume(payload, last);
+            while complete.is_none()
+                && let Some((bytes, last)) = stream.ahead.remove(&stream.next_sequence)
+            {
+                stream.ahead_bytes -= bytes.len() as u64;
+                complete = stream.consume(&bytes, last);
             }
-            complete |= last;
-            if last {
-                break;
-            }
+        } else {
+            // A copy: the bytes that came are a part of a whole frame, whose headers can be far larger than they.
+            stream.ahead_bytes += payload.len() as u64;
+            stream.ahead.insert(sequence, (Bytes::copy_from_slice(payload), last));
         }
-        if complete {
-            return self.complete(now, key);
+        if let Some(blob) = complete {
+            return self.complete(now, key, blob);
         }
         let mut out = vec![Received::Progress { request_id: stream.request_id.clone() }];
         if stream.consumed - stream.acked >= stream.ack_interval {
@@ -277,7 +276,7 @@ impl Receiver {
         out
     }
 
-    fn complete(&mut self, now: Moment, key: Key) -> Vec<Received> {
+    fn complete(&mut self, now: Moment, key: Key, blob: Bytes) -> Vec<Received> {
         let size_differs =
             self.streams.get(&key).is_some_and(|stream| stream.size > 0 && stream.consumed != stream.size);
         if size_differs {
@@ -299,7 +298,7 @@ impl Receiver {
             topic: stream.topic,
             request_id: stream.request_id,
             headers: stream.headers,
-            payload: Payload { encoding: stream.encoding, bytes: join(stream.in_order) },
+            payload: Payload { encoding: stream.encoding, bytes: blob },
         };
         vec![Received::Ack { id, sequence, offset, optional: !reliable }, Received::Complete(Box::new(assembled))]
     }
@@ -376,24 +375,21 @@ impl Incoming {
             next_sequence: 0,
             consumed: 0,
             acked: 0,
-            in_order: Vec::new(),
+            in_order: BytesMut::new(),
             ahead: BTreeMap::new(),
             ahead_bytes: 0,
             last_activity: now,
         }
     }
-}
 
-fn join(mut parts: Vec<Bytes>) -> Bytes {
-    match parts.len() {
-        0 => Bytes::new(),
-        1 => parts.remove(0),
-        _ => {
-            let mut out = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
-            for part in parts {
-                out.extend_from_slice(&part);
-            }
-            out.freeze()
+    /// Takes the next chunk in order; gives the blob when it is the last one. A blob of one chunk is not copied.
+    fn consume(&mut self, bytes: &Bytes, last: bool) -> Option<Bytes> {
+        self.consumed += bytes.len() as u64;
+        self.next_sequence += 1;
+        if last && self.in_order.is_empty() {
+            return Some(bytes.clone());
         }
+        self.in_order.extend_from_slice(bytes);
+        last.then(|| std::mem::take(&mut self.in_order).freeze())
     }
 }

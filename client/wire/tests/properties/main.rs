@@ -11,9 +11,12 @@
 mod auth;
 mod cell;
 mod certificate;
+mod endpoint;
 mod fobs;
 mod frame;
 mod hci;
 mod msgpack;
 mod mutation;
+mod network;
 mod strategies;
+mod stream;
