@@ -1,6 +1,7 @@
 //! A simulated NVIDIA FLARE server.
 
 mod ambient;
+pub mod jobs;
 pub mod kits;
 pub mod pki;
 pub mod project;

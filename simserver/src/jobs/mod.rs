@@ -1,0 +1,18 @@
+//! Everything about jobs, from the uploaded archive to the archived workspace, as plain state machines.
+//!
+//! Nothing here reads a clock, draws unseeded randomness or opens a file: time is a [`Moment`](flare_wire::Moment),
+//! ids come from a [`Randomness`](flare_wire::Randomness), and an archive is anything that can be read and sought.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`archive`] | an uploaded zip, read within limits |
+//! | [`definition`] | an archive becomes a [`JobDefinition`](definition::JobDefinition) or the real server's refusal |
+//! | [`python`] | the texts of Python that users see: JSON errors, exceptions, durations, times |
+//!
+//! Source: `reference/server-behaviour.md` sections 5, 8, 10, 11, 15, 16 and 18, and the nvflare 2.9.0 server.
+
+pub mod archive;
+pub mod definition;
+pub mod python;
+#[cfg(test)]
+mod testing;
