@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flare_fixtures::vectors;
-use flare_wire::cell::{Encoding, Payload, ReturnCode};
+use flare_wire::cell::{Encoding, Message, Payload, ReturnCode, headers};
 use flare_wire::endpoint::{
     Answer, Endpoint, EndpointConfig, Event, HEARTBEAT_INTERVAL, OutgoingRequest, ReplyTo, RequestId,
 };
+use flare_wire::frame::{Frame, FrameKind};
 use flare_wire::stream::{ReceiverLimits, StreamError, StreamSettings};
 use flare_wire::{Moment, Randomness, RequestError};
 use proptest::collection::vec;
@@ -352,4 +353,83 @@ fn an_idle_connection_asks_once_a_minute_and_nothing_else() {
         assert!(side.endpoint.next_deadline().unwrap() <= pair.now + HEARTBEAT_INTERVAL);
         assert!(side.outcomes.is_empty() && side.heard.is_empty());
     }
+}
+
+#[test]
+fn a_reply_of_another_cell_than_the_one_asked_is_dropped() {
+    for streamed in [false, true] {
+        let faults = Faults { loss: 0, repeat: 0, delay: Duration::ZERO };
+        let mut pair = Pair::new(faults, StreamSettings::client(), 1);
+        let plan = Plan {
+            pause: Duration::ZERO,
+            streamed,
+            served: true,
+            body: b"x".to_vec(),
+            thinking: Duration::ZERO,
+            backwards: false,
+        };
+        let [client, server] = &mut pair.sides;
+        client.ask(pair.now, &plan, "server");
+        while let Some(frame) = client.endpoint.next_frame(pair.now) {
+            server.endpoint.receive(pair.now, frame).unwrap();
+        }
+        server.react(pair.now, &[]);
+        while let Some(frame) = server.endpoint.next_frame(pair.now) {
+            let frame = Frame::decode(frame).unwrap();
+            let mut message = Message::from_frame(&frame).unwrap();
+            message.headers.set(headers::ORIGIN, "site-1");
+            let forged = message.to_frame(frame.stream_id, frame.sequence).encode().unwrap();
+            let _ = client.endpoint.receive(pair.now, forged);
+        }
+        client.react(pair.now, &[]);
+        assert!(client.outcomes.is_empty(), "{streamed}");
+    }
+}
+
+#[test]
+fn counters_go_round_without_the_reserved_numbers() {
+    let faults = Faults { loss: 0, repeat: 0, delay: Duration::ZERO };
+    let mut pair = Pair::new(faults, StreamSettings::client(), 1);
+    let [client, _] = &mut pair.sides;
+    let ping = Frame {
+        kind: FrameKind::Ping,
+        reserved: 0,
+        flags: 0,
+        app_id: 0,
+        stream_id: 17,
+        sequence: 2,
+        headers: Bytes::new(),
+        payload: vec![0xc0].into(),
+    };
+    let ping = ping.encode().unwrap();
+    let mut last = None;
+    for _ in 0..70_000 {
+        client.endpoint.receive(pair.now, ping.clone()).unwrap();
+        let pong = Frame::decode(client.endpoint.next_frame(pair.now).unwrap()).unwrap();
+        assert!(pong.stream_id >= 17);
+        if let Some((stream_id, sequence)) = last {
+            assert_eq!(pong.stream_id, if stream_id == u16::MAX { 17 } else { stream_id + 1 });
+            assert_eq!(pong.sequence, u16::wrapping_add(sequence, 1));
+        }
+        last = Some((pong.stream_id, pong.sequence));
+    }
+}
+
+#[test]
+fn a_peer_that_sends_without_reading_is_not_read_from() {
+    let faults = Faults { loss: 0, repeat: 0, delay: Duration::ZERO };
+    let mut pair = Pair::new(faults, StreamSettings::client(), 1);
+    let [client, server] = &mut pair.sides;
+    let mut taken = 0;
+    while server.endpoint.accepts_input() && taken < 100_000 {
+        let request = OutgoingRequest::plain("not served", "topic");
+        if let Ok(id) = client.endpoint.request(pair.now, request, TIMEOUT) {
+            client.endpoint.cancel(id);
+        }
+        server.endpoint.receive(pair.now, client.endpoint.next_frame(pair.now).unwrap()).unwrap();
+        taken += 1;
+    }
+    assert!(taken < 10_000, "its answers are not held without limit");
+    assert!(server.endpoint.next_frame(pair.now).is_some());
+    assert!(server.endpoint.accepts_input(), "there is room again");
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use flare_wire::cell::{Encoding, Headers, Payload, headers};
 use flare_wire::stream::{
-    Assembled, Chunk, FINISHED_MEMORY, Outgoing, READ_TIMEOUT, Received, Receiver, ReceiverLimits, Sender, StreamError,
-    StreamKind, StreamSettings,
+    Assembled, Chunk, FINISHED_MEMORY, Outgoing, READ_TIMEOUT, RETRY_TIMEOUT, Received, Receiver, ReceiverLimits,
+    Sender, StreamError, StreamKind, StreamSettings,
 };
 use flare_wire::{Moment, Randomness};
 use proptest::collection::vec;
@@ -266,6 +266,39 @@ proptest! {
         prop_assert_eq!(receiver.unfinished(), 0);
         prop_assert_eq!(receiver.next_deadline(), None);
     }
+}
+
+#[test]
+fn acknowledgements_of_what_was_never_sent_are_not_believed() {
+    let settings = StreamSettings { chunk_size: 2, window: 0, ack_interval: 2, reliable: true, optional: false };
+    for (sequence, offset) in [(1, 2), (0, 3), (u64::MAX, 2), (0, u64::MAX)] {
+        let mut sender = Sender::new(outgoing(9, Bytes::from_static(b"1234")), settings, start());
+        assert!(sender.next_chunk(start()).is_some());
+        sender.on_ack(start(), sequence, offset);
+        assert!(sender.next_chunk(start()).is_none(), "the window is still full after {sequence} {offset}");
+    }
+}
+
+#[test]
+fn a_reliable_sender_gives_up_a_minute_after_its_last_progress_and_not_before() {
+    let settings = StreamSettings { chunk_size: 1, window: 10, ack_interval: 1, reliable: true, optional: false };
+    let mut sender = Sender::new(outgoing(9, Bytes::from_static(b"12")), settings, start());
+    while sender.next_chunk(start()).is_some() {}
+    let mut now = start();
+    let mut repeat_until = |sender: &mut Sender, end: Moment| {
+        while now < end {
+            now = sender.next_deadline().unwrap();
+            sender.advance(now)?;
+            while sender.next_chunk(now).is_some() {}
+        }
+        Ok(now)
+    };
+    let late = repeat_until(&mut sender, start() + RETRY_TIMEOUT).unwrap();
+    sender.on_ack(late, 0, 1);
+    // The second chunk has its own minute.
+    let later = repeat_until(&mut sender, late + RETRY_TIMEOUT).unwrap();
+    let gives_up = repeat_until(&mut sender, later + RETRY_TIMEOUT);
+    assert_eq!(gives_up, Err(StreamError::NotAcknowledged { after: RETRY_TIMEOUT }));
 }
 
 /// Stream headers with small, huge and senseless values.
