@@ -31,6 +31,8 @@ pub enum PkiError {
     },
     /// The certificate could not be signed.
     Signing(rcgen::Error),
+    /// TLS does not accept the server's own certificate or key.
+    Tls(rustls::Error),
     /// A stored certificate is no certificate.
     BadCertificate(CertificateError),
     /// The root certificate has expired, so nothing can be issued any more.
@@ -49,7 +51,7 @@ impl PkiError {
             Self::Generation(_) => "check that the system offers randomness",
             Self::BadName { .. } => "use ASCII host names",
             Self::Signing(_) => "use RSA keys of 2048 bits",
-            Self::BadCertificate(_) | Self::RootExpired { .. } => "provision into a new workspace",
+            Self::Tls(_) | Self::BadCertificate(_) | Self::RootExpired { .. } => "provision into a new workspace",
         }
     }
 }
@@ -62,6 +64,7 @@ impl fmt::Display for PkiError {
             Self::Cache { path, .. } => write!(f, "cannot use the key cache at {}", path.display()),
             Self::BadName { name, .. } => write!(f, "'{name}' cannot stand in a certificate"),
             Self::Signing(_) => f.write_str("cannot sign a certificate"),
+            Self::Tls(_) => f.write_str("the server's certificate or key cannot be used for TLS"),
             Self::BadCertificate(_) => f.write_str("a stored certificate cannot be read"),
             Self::RootExpired { subject } => {
                 write!(f, "cannot issue a certificate for '{subject}': the root certificate has expired")
@@ -75,6 +78,7 @@ impl Error for PkiError {
         match self {
             Self::Cache { source, .. } => Some(source),
             Self::BadName { source, .. } | Self::Signing(source) => Some(source),
+            Self::Tls(source) => Some(source),
             Self::BadCertificate(source) => Some(source),
             _ => None,
         }

@@ -1,0 +1,110 @@
+//! The socket, and the loop that gives every connection its task.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Door;
+use crate::driver::Driver;
+use crate::peer;
+
+/// How long a peer has from connecting until it has said HELLO. A real server waits for ever; ten seconds are
+/// far beyond the handshake of the slowest client, and silent peers cannot use up the connections.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many connections there can be at once. A real server has no limit of its own; this one keeps a flood from
+/// using up the process's memory and file descriptors, and is far more than a test federation needs.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// How long to wait after the system refused to accept a connection, usually for lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A socket that accepts connections.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    handshake_timeout: Duration,
+}
+
+impl Listener {
+    /// Binds `port`, 0 for any that is free.
+    pub(crate) async fn bind(address: IpAddr, port: u16) -> io::Result<Self> {
+        let socket = TcpListener::bind((address, port)).await?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address, handshake_timeout: HANDSHAKE_TIMEOUT })
+    }
+
+    /// Replaces the time that peers have for the handshake.
+    pub(crate) fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves connections until `stop` says so, and then until all of them are closed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket and every connection at once.
+    pub(crate) async fn run(self, door: Door, driver: Arc<Driver>, stop: watch::Receiver<bool>) {
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
+        let mut stopped = stop.clone();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                // Takes ended tasks out of the set, or it would grow for ever.
+                Some(_) = connections.join_next() => continue,
+                // An error means that the server's handle is gone.
+                _ = stopped.wait_for(|stop| *stop) => break,
+            };
+            match accepted {
+                Ok((stream, address)) => {
+                    let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                        tracing::warn!(%address, "too many connections, one more is refused");
+                        continue;
+                    };
+                    let deadline = Instant::now() + self.handshake_timeout;
+                    let connection = serve(stream, address, door.clone(), Arc::clone(&driver), deadline, stop.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(self.socket);
+        while connections.join_next().await.is_some() {}
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    address: SocketAddr,
+    door: Door,
+    driver: Arc<Driver>,
+    deadline: Instant,
+    stop: watch::Receiver<bool>,
+) {
+    match timeout_at(deadline, door.open(stream)).await {
+        Ok(Ok((link, identity))) => peer::serve(link, identity, driver, deadline, stop).await,
+        Ok(Err(error)) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::info!(%address, %error, cause, "a peer did not get in");
+        }
+        Err(_) => tracing::info!(%address, "a peer stopped in the middle of the handshake"),
+    }
+}

@@ -1,0 +1,15 @@
+//! Accepting connections: TCP, then TLS, then the framing of the scheme.
+//!
+//! Every step after the TCP accept runs in the connection's own task and under one time limit, so a peer that
+//! stops half-way, or sends garbage, costs its own connection and nothing else.
+//!
+//! - `listener` — the socket, and the loop that gives every connection its task
+//! - `door` — from a TCP connection to a link; the scheme `grpc` would be one more transport there
+//! - `tls` — which certificates are presented and accepted
+
+mod door;
+mod listener;
+mod tls;
+
+pub(crate) use door::{Door, PeerIdentity, Transport};
+pub(crate) use listener::{HANDSHAKE_TIMEOUT, Listener};

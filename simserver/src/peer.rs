@@ -1,0 +1,309 @@
+//! One connection: an [`Endpoint`] between a link and the [`Driver`].
+//!
+//! ```text
+//! link ──frames──▶ Endpoint ──requests──▶ Driver ──▶ Sim
+//!      ◀──frames──          ◀──answers───
+//!                           ◀───mail───── pushes, late answers, eviction
+//! ```
+
+use std::collections::HashMap;
+use std::future::{Future as _, poll_fn};
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flare_wire::cell::{Hello, ReturnCode, channel, headers};
+use flare_wire::endpoint::{Answer, Endpoint, EndpointConfig, Event, InboundRequest, ReplyTo};
+use flare_wire::is_uuid4;
+use flare_wire::link::{FrameSource, Link};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::ambient::Clock;
+use crate::driver::{Driver, Outcome};
+use crate::listen::PeerIdentity;
+use crate::members::{Mail, Membership, Ticket};
+
+/// Channels and topics that the server answers.
+const SERVES: &[(&str, &str)] =
+    &[(channel::TASK, channel::CHALLENGE), (channel::TASK, channel::REGISTER), (channel::HCI, channel::COMMAND)];
+
+/// Letters to a connection that it has not read yet; they are few and small, and a connection that does not even
+/// read these is not worth waiting for.
+const MAILBOX: usize = 256;
+
+/// Requests of one connection that wait for a late answer. A console has one at a time.
+const MAX_WAITING: usize = 256;
+
+/// The longest payload of a plain answer: with prefix and headers it is what the official client takes as one
+/// message (4 MiB), and a longer one ends its connection. Streamed answers are cut into chunks of 1 MiB.
+const MAX_PLAIN_PAYLOAD: usize = 4 * 1024 * 1024 - flare_wire::frame::PREFIX_LEN - flare_wire::frame::MAX_HEADERS_LEN;
+
+/// How long a peer may take to agree to the end of its connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Endpoints of admins are named by this and a UUID.
+const ADMIN_PREFIX: &str = "_admin_";
+
+/// Serves one connection until either side ends it. The peer has to say HELLO before `deadline`.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection at once.
+pub(crate) async fn serve(
+    link: Link,
+    identity: PeerIdentity,
+    driver: Arc<Driver>,
+    deadline: Instant,
+    mut stop: watch::Receiver<bool>,
+) {
+    let (mailbox, mail) = mpsc::channel(MAILBOX);
+    let mut peer = Peer::new(identity, driver, mailbox);
+    let mut link = link;
+    let is_usable = tokio::select! {
+        is_usable = peer.run(&mut link, mail, deadline) => is_usable,
+        // An error means that the server's handle is gone.
+        _ = stop.wait_for(|stop| *stop) => true,
+    };
+    if is_usable {
+        // The peer may be gone or not answer; either way this is the end.
+        let _ = timeout(CLOSE_TIMEOUT, peer.close(link)).await;
+    }
+}
+
+struct Peer {
+    endpoint: Endpoint,
+    clock: Clock,
+    identity: PeerIdentity,
+    driver: Arc<Driver>,
+    mailbox: mpsc::Sender<Mail>,
+    /// Kept while the peer is reachable under its name.
+    membership: Option<Membership>,
+    /// True since the first HELLO, whether it was any good or not.
+    greeted: bool,
+    waiting: HashMap<Ticket, Waiting>,
+}
+
+/// Where an answer goes, and whether it can be cut into chunks.
+struct Waiting {
+    reply_to: ReplyTo,
+    is_streamed: bool,
+}
+
+impl Waiting {
+    fn of(request: &InboundRequest) -> Option<Self> {
+        let is_streamed = request.headers.get(headers::STREAM_ID).is_some();
+        request.reply_to.clone().map(|reply_to| Self { reply_to, is_streamed })
+    }
+}
+
+impl Peer {
+    fn new(identity: PeerIdentity, driver: Arc<Driver>, mailbox: mpsc::Sender<Mail>) -> Self {
+        let clock = driver.clock();
+        let mut endpoint = Endpoint::accept(EndpointConfig::server(SERVES), driver.fork_randomness(), clock.now());
+        endpoint.set_stamp(driver.stamp());
+        endpoint.set_gate(driver.gate());
+        Self { endpoint, clock, identity, driver, mailbox, membership: None, greeted: false, waiting: HashMap::new() }
+    }
+
+    /// Returns false when the link is of no use any more.
+    async fn run(&mut self, link: &mut Link, mut mail: mpsc::Receiver<Mail>, handshake: Instant) -> bool {
+        loop {
+            while let Some(event) = self.endpoint.poll_event() {
+                if self.on_event(event).is_break() {
+                    return true;
+                }
+            }
+            let wake = if self.greeted { self.next_deadline() } else { Some(handshake) };
+            let mut outgoing = Outgoing::new(&mut self.endpoint, self.clock);
+            tokio::select! {
+                received = link.exchange(&mut outgoing) => match received {
+                    Ok(Some(frame)) => self.on_frame(frame),
+                    Ok(None) => return false,
+                    Err(error) => {
+                        tracing::info!(%error, peer = self.name(), "a connection failed");
+                        return false;
+                    }
+                },
+                Some(letter) = mail.recv() => {
+                    if self.on_mail(letter).is_break() {
+                        return true;
+                    }
+                }
+                () = sleep_until(wake.unwrap_or(handshake)), if wake.is_some() => {
+                    if !self.greeted {
+                        tracing::info!("a peer did not say HELLO in time");
+                        return true;
+                    }
+                    self.endpoint.advance(self.clock.now());
+                }
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.membership.as_ref().map_or("?", Membership::name)
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.endpoint.next_deadline().map(|moment| self.clock.instant(moment).into())
+    }
+
+    fn on_frame(&mut self, frame: Bytes) {
+        if let Err(error) = self.endpoint.receive(self.clock.now(), frame) {
+            // A real cell drops what it cannot use, and the connection goes on.
+            tracing::debug!(%error, peer = self.name(), "a frame was dropped");
+        }
+    }
+
+    fn on_event(&mut self, event: Event) -> ControlFlow<()> {
+        match event {
+            Event::Connected(hello) => return self.on_hello(&hello),
+            Event::BadHello { close, .. } => {
+                self.greeted = true;
+                if close {
+                    return ControlFlow::Break(());
+                }
+            }
+            Event::Request(request) => self.on_request(&request),
+            // The answer was sent; the peer closes the connection, and is not reachable any more until then.
+            Event::PeerLeft => self.membership = None,
+            // The server asks nothing of its peers, and events that are new here concern nobody.
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn on_hello(&mut self, hello: &Hello) -> ControlFlow<()> {
+        self.greeted = true;
+        let Some(name) = hello.endpoint_name.as_deref() else { return ControlFlow::Continue(()) };
+        if !may_be_called(name, &self.identity) {
+            tracing::info!(name, identity = ?self.identity, "an endpoint name does not fit the certificate");
+            return ControlFlow::Break(());
+        }
+        // First out, then in: a second HELLO on the same connection must not evict itself.
+        self.membership = None;
+        self.membership = Some(self.driver.join(name, self.mailbox.clone()));
+        ControlFlow::Continue(())
+    }
+
+    fn on_request(&mut self, request: &InboundRequest) {
+        let waiting = Waiting::of(request);
+        if self.waiting.len() >= MAX_WAITING {
+            self.answer(waiting, Answer::failure(ReturnCode::ServiceUnavailable, "too many requests"));
+            return;
+        }
+        match self.driver.handle(request) {
+            Outcome::Answer(answer) => self.answer(waiting, answer),
+            Outcome::Later(ticket) => {
+                if let Some(waiting) = waiting {
+                    self.waiting.insert(ticket, waiting);
+                }
+            }
+        }
+    }
+
+    fn on_mail(&mut self, letter: Mail) -> ControlFlow<()> {
+        match letter {
+            Mail::Answer { ticket, answer } => {
+                let waiting = self.waiting.remove(&ticket);
+                self.answer(waiting, answer);
+            }
+            Mail::Notify(request) => self.endpoint.notify(self.clock.now(), request),
+            Mail::Evicted => {
+                tracing::info!(peer = self.name(), "another connection has taken this endpoint name");
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn answer(&mut self, waiting: Option<Waiting>, answer: Answer) {
+        let Some(Waiting { reply_to, is_streamed }) = waiting else { return };
+        let answer = if is_streamed || answer.payload.bytes.len() <= MAX_PLAIN_PAYLOAD {
+            answer
+        } else {
+            Answer::failure(ReturnCode::Other("msg_too_big".to_owned()), "the answer needs a stream")
+        };
+        self.endpoint.respond(self.clock.now(), &reply_to, answer);
+    }
+
+    /// Sends what is left and ends the connection in order.
+    async fn close(&mut self, mut link: Link) {
+        self.membership = None;
+        let mut outgoing = Outgoing::new(&mut self.endpoint, self.clock);
+        poll_fn(|context| {
+            while !outgoing.is_exhausted {
+                let polled = pin!(link.exchange(&mut outgoing)).poll(context);
+                match polled {
+                    // What comes in now is too late.
+                    Poll::Ready(Ok(Some(_))) => {}
+                    Poll::Ready(_) => break,
+                    Poll::Pending if outgoing.is_exhausted => break,
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+        // The peer may have closed first.
+        let _ = link.close().await;
+    }
+}
+
+/// Whether an endpoint may have this name, given the certificate behind it: admins are named at random, any other
+/// cell after its certificate (2.9, mutual TLS only; `reference/wire-protocol.md` section 1.2).
+fn may_be_called(name: &str, identity: &PeerIdentity) -> bool {
+    match identity {
+        PeerIdentity::Unknown => true,
+        PeerIdentity::Certified(common_name) => {
+            name.strip_prefix(ADMIN_PREFIX).is_some_and(is_uuid4) || name.split('.').next() == Some(common_name)
+        }
+    }
+}
+
+/// The frames of an endpoint for its link.
+struct Outgoing<'a> {
+    endpoint: &'a mut Endpoint,
+    clock: Clock,
+    is_exhausted: bool,
+}
+
+impl<'a> Outgoing<'a> {
+    fn new(endpoint: &'a mut Endpoint, clock: Clock) -> Self {
+        Self { endpoint, clock, is_exhausted: false }
+    }
+}
+
+impl FrameSource for Outgoing<'_> {
+    fn next_frame(&mut self) -> Option<Bytes> {
+        let frame = self.endpoint.next_frame(self.clock.now());
+        self.is_exhausted = frame.is_none();
+        frame
+    }
+
+    fn accepts_input(&self) -> bool {
+        self.endpoint.accepts_input()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_admins_may_have_a_name_that_is_not_in_their_certificate() {
+        let lead = PeerIdentity::Certified("lead@nvidia.com".to_owned());
+        let site = PeerIdentity::Certified("site-1".to_owned());
+        let admin = "_admin_a0e9d25d-300b-42a1-9216-c0e3b9cb0643";
+        assert!(may_be_called(admin, &lead));
+        assert!(may_be_called(admin, &site));
+        assert!(may_be_called("site-1", &site));
+        assert!(may_be_called("site-1.job", &site));
+        assert!(!may_be_called("site-1", &lead));
+        assert!(!may_be_called("_admin_x", &lead));
+        assert!(may_be_called("anything", &PeerIdentity::Unknown));
+    }
+}

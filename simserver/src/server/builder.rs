@@ -1,0 +1,180 @@
+//! Setting up a server.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flare_wire::Randomness;
+
+use super::kit_store::KitStore;
+use super::{SimServer, StartError};
+use crate::ambient::{self, Clock};
+use crate::core::Sim;
+use crate::driver::Driver;
+use crate::kits::{Credentials, Participant, SiteKeys, Workspace};
+use crate::listen::{Door, HANDSHAKE_TIMEOUT, Listener, Transport};
+use crate::pki::KeySource;
+use crate::project::{Project, Scheme};
+use crate::reception::Reception;
+
+/// How a simulated server is to be; [`SimServer::builder`] makes one, [`SimServerBuilder::start`] starts it.
+///
+/// Without further words the server plays [`Project::default_demo`] on any free port of the loopback interface.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until it is started"]
+pub struct SimServerBuilder {
+    project: Project,
+    port: u16,
+    address: Option<IpAddr>,
+    seed: Option<u64>,
+    workspace: Option<PathBuf>,
+    keys: KeySource,
+    handshake_timeout: Duration,
+}
+
+impl Default for SimServerBuilder {
+    fn default() -> Self {
+        Self {
+            project: Project::default_demo(),
+            port: 0,
+            address: None,
+            seed: None,
+            workspace: None,
+            keys: KeySource::default(),
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+        }
+    }
+}
+
+impl SimServerBuilder {
+    /// Who takes part. The port in it is not used: see [`SimServerBuilder::port`].
+    pub fn project(mut self, project: Project) -> Self {
+        self.project = project;
+        self
+    }
+
+    /// How frames travel, instead of what the project says.
+    pub fn scheme(mut self, scheme: Scheme) -> Self {
+        self.project = self.project.with_scheme(scheme);
+        self
+    }
+
+    /// The port to listen on. The default is 0: any port that is free.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The address to listen on. The default is that of a real 2.9 server: the loopback interface if that is
+    /// where the project's host leads, and every interface otherwise.
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// Makes ids, nonces, tokens and simulated data the same in every run. Without it they cannot be foreseen.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Where startup kits go, and keys and certificates of earlier runs are found: `<workspace>/<project>`, laid
+    /// out as by `nvflare provision`. The default is a temporary directory that goes with the server.
+    pub fn workspace(mut self, workspace: impl Into<PathBuf>) -> Self {
+        self.workspace = Some(workspace.into());
+        self
+    }
+
+    /// Where RSA keys come from. The default makes a root key for every server and shares the others.
+    pub fn keys(mut self, keys: KeySource) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// How long a peer has from connecting until it has said HELLO. The default is ten seconds.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
+
+    /// Starts the server. It accepts connections when this returns.
+    ///
+    /// Has to be called in a tokio runtime, and the server lives in that runtime.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future starts nothing. Kits that were written to a workspace stay.
+    pub async fn start(self) -> Result<SimServer, StartError> {
+        let scheme = self.project.scheme();
+        let transport = Transport::of(scheme).ok_or(StartError::Scheme(scheme))?;
+        let address = self.address.unwrap_or_else(|| address_for(self.project.server().default_host()));
+        let port = self.port;
+        let listener = Listener::bind(address, port)
+            .await
+            .map_err(|source| StartError::Listen { address, port, source })?
+            .with_handshake_timeout(self.handshake_timeout);
+
+        // Only now the port is known that the kits have to name.
+        let port = listener.address().port();
+        let project = if self.project.server().admin_port() == port {
+            self.project.clone()
+        } else {
+            self.project.clone().with_port(port)
+        };
+        let address = listener.address();
+        let prepared = tokio::task::spawn_blocking(move || self.prepare(project, transport))
+            .await
+            .map_err(|_| StartError::Interrupted)??;
+        Ok(SimServer::run(prepared, listener, address))
+    }
+
+    /// Everything that takes processor time instead of waiting.
+    fn prepare(self, project: Project, transport: Transport) -> Result<Prepared, StartError> {
+        let clock = Clock::start();
+        let now = clock.now();
+        let mut random = match self.seed {
+            Some(seed) => Randomness::from_number(seed),
+            None => ambient::randomness()?,
+        };
+        let workspace = self.workspace.as_deref().map(|workspace| Workspace::new(workspace, &project));
+        let mut credentials = match &workspace {
+            Some(workspace) => workspace.credentials(&project, self.keys, SiteKeys::Shared, now, &mut random)?,
+            None => Credentials::create(&project, self.keys, SiteKeys::Shared, now, &mut random)?,
+        };
+
+        let server = Participant::Server(project.server());
+        let identity = credentials.identity(server, now, &mut random)?.clone();
+        let root = credentials.authority();
+        for (whose, certificate) in [("the root", root.certificate()), ("the server", identity.certificate())] {
+            if certificate.not_after() <= now {
+                return Err(StartError::Expired { whose: whose.to_owned() });
+            }
+        }
+        let door = Door::new(transport, project.server().security(), &identity, root.certificate())?;
+        let reception = Reception::new(project.name(), &identity, root, random.fork());
+        let sim = Sim::new(&project, random.fork(), now);
+        let driver = Arc::new(Driver::new(clock, sim, reception, random.fork()));
+        let kits = match &workspace {
+            Some(workspace) => KitStore::in_workspace(workspace, &project, credentials, clock, random)?,
+            None => KitStore::temporary(credentials, clock, random)?,
+        };
+        Ok(Prepared { project, door, driver, kits })
+    }
+}
+
+/// What a server is made of, but for its socket.
+pub(super) struct Prepared {
+    pub(super) project: Project,
+    pub(super) door: Door,
+    pub(super) driver: Arc<Driver>,
+    pub(super) kits: KitStore,
+}
+
+/// Where a real 2.9 server listens when its kit names this host.
+fn address_for(host: &str) -> IpAddr {
+    let is_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    IpAddr::V4(if is_loopback { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED })
+}

@@ -1,0 +1,87 @@
+//! Why a server does not start.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+
+use crate::kits::KitError;
+use crate::pki::PkiError;
+use crate::project::Scheme;
+
+/// Why a server does not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address or port cannot be listened on.
+    Listen {
+        /// The address.
+        address: IpAddr,
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// Keys, certificates or startup kits cannot be made.
+    Kits(KitError),
+    /// A certificate in the workspace has expired, so no client would accept the server.
+    Expired {
+        /// `root` or the server's name.
+        whose: String,
+    },
+    /// The project asks for a scheme that is not simulated.
+    Scheme(Scheme),
+    /// The work of starting was interrupted, because the runtime shuts down.
+    Interrupted,
+}
+
+impl StartError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                "end the other program, choose another port, or port 0 for any that is free"
+            }
+            Self::Listen { .. } => "choose an address of this machine and a port above 1023",
+            Self::Kits(error) => error.hint(),
+            Self::Expired { .. } => "provision into a new workspace",
+            Self::Scheme(_) => "use http or tcp",
+            Self::Interrupted => "start the server before the runtime shuts down",
+        }
+    }
+}
+
+impl From<KitError> for StartError {
+    fn from(error: KitError) -> Self {
+        Self::Kits(error)
+    }
+}
+
+impl From<PkiError> for StartError {
+    fn from(error: PkiError) -> Self {
+        Self::Kits(error.into())
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen { address, port, .. } => write!(f, "cannot listen on {address} port {port}"),
+            Self::Kits(_) => f.write_str("the startup kits cannot be made"),
+            Self::Expired { whose } => write!(f, "the certificate of {whose} in the workspace has expired"),
+            Self::Scheme(scheme) => write!(f, "the scheme {scheme} is not simulated"),
+            Self::Interrupted => f.write_str("starting was interrupted"),
+        }
+    }
+}
+
+impl Error for StartError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Listen { source, .. } => Some(source),
+            Self::Kits(error) => Some(error),
+            _ => None,
+        }
+    }
+}

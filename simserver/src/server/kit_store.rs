@@ -1,0 +1,88 @@
+//! The startup kits of a running server.
+//!
+//! A server in a test is asked for one kit or two, so kits are written, and the keys and certificates in them
+//! made, when they are asked for. A server with a workspace writes all of them when it starts, because other
+//! programs look for them there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use flare_wire::Randomness;
+use tempfile::TempDir;
+
+use crate::ambient::Clock;
+use crate::kits::{Credentials, KitError, Participant, Workspace};
+use crate::pki::{Identity, KeyPair, Subject, Validity};
+use crate::project::Project;
+
+pub(super) struct KitStore {
+    directory: PathBuf,
+    /// The directory when it is the server's own: it goes with the server.
+    _own: Option<TempDir>,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+struct State {
+    credentials: Credentials,
+    random: Randomness,
+    written: BTreeSet<String>,
+}
+
+impl KitStore {
+    /// Kits in a temporary directory, none of them written yet.
+    pub(super) fn temporary(credentials: Credentials, clock: Clock, random: Randomness) -> Result<Self, KitError> {
+        let own = tempfile::Builder::new().prefix("flare-simserver-").tempdir().map_err(|source| KitError::Io {
+            doing: "create a directory in",
+            path: std::env::temp_dir(),
+            source,
+        })?;
+        let directory = own.path().to_owned();
+        let state = Mutex::new(State { credentials, random, written: BTreeSet::new() });
+        Ok(Self { directory, _own: Some(own), clock, state })
+    }
+
+    /// Kits in a workspace, all of them written.
+    pub(super) fn in_workspace(
+        workspace: &Workspace,
+        project: &Project,
+        mut credentials: Credentials,
+        clock: Clock,
+        mut random: Randomness,
+    ) -> Result<Self, KitError> {
+        let directory = workspace.refresh(project, &mut credentials, clock.now(), &mut random)?;
+        let written = Participant::all(project).map(|participant| participant.name().to_owned()).collect();
+        Ok(Self { directory, _own: None, clock, state: Mutex::new(State { credentials, random, written }) })
+    }
+
+    /// The directory that holds one kit per participant.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The kit of one participant, written now if it was not yet.
+    pub(super) fn kit(&self, project: &Project, participant: Participant<'_>) -> Result<PathBuf, KitError> {
+        let path = self.directory.join(participant.name());
+        let mut state = self.state();
+        let State { credentials, random, written } = &mut *state;
+        if !written.contains(participant.name()) {
+            credentials.write_kit(&path, project, participant, self.clock.now(), random)?;
+            written.insert(participant.name().to_owned());
+        }
+        Ok(path)
+    }
+
+    /// A certificate of the caller's making.
+    pub(super) fn issue(&self, subject: &Subject, validity: Validity) -> Result<Identity, KitError> {
+        let key = KeyPair::generate()?;
+        let mut state = self.state();
+        let State { credentials, random, .. } = &mut *state;
+        Ok(credentials.authority().issue_for(subject, key, validity, random)?)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A kit is noted as written only after it was; a panic before that leaves it to be written again.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

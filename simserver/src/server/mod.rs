@@ -1,0 +1,13 @@
+//! A running simulated server: how it is set up, and what a test can do with it.
+//!
+//! - `builder` — [`SimServerBuilder`]
+//! - `kit_store` — startup kits of a running server, written when they are asked for
+
+mod builder;
+mod error;
+mod kit_store;
+mod running;
+
+pub use builder::SimServerBuilder;
+pub use error::StartError;
+pub use running::SimServer;

@@ -1,0 +1,181 @@
+//! A server that runs.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flare_wire::Moment;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::builder::Prepared;
+use super::kit_store::KitStore;
+use super::{SimServerBuilder, StartError};
+use crate::driver::Driver;
+use crate::kits::{KitError, Participant};
+use crate::listen::Listener;
+use crate::pki::{Identity, Subject, Validity};
+use crate::project::{Project, Role};
+
+/// A running simulated FLARE server.
+///
+/// Dropping it ends its connections and tasks and frees its port as soon as the runtime gets to it;
+/// [`SimServer::shutdown`] waits for that. Any number of servers can run in one process.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use flare_simserver::SimServer;
+/// use flare_simserver::project::Role;
+///
+/// let server = SimServer::start().await?;
+/// let kit = server.admin_kit(Role::Lead)?;
+/// // Any FLARE client can log in with this kit now.
+/// assert!(kit.join("startup/fed_admin.json").is_file());
+/// server.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct SimServer {
+    project: Project,
+    address: SocketAddr,
+    driver: Arc<Driver>,
+    kits: KitStore,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl SimServer {
+    /// Starts a server that plays [`Project::default_demo`] on any free port.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future starts nothing.
+    pub async fn start() -> Result<Self, StartError> {
+        Self::builder().start().await
+    }
+
+    /// Sets up a server.
+    pub fn builder() -> SimServerBuilder {
+        SimServerBuilder::default()
+    }
+
+    pub(super) fn run(prepared: Prepared, listener: Listener, address: SocketAddr) -> Self {
+        let Prepared { project, door, driver, kits } = prepared;
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn({
+            let driver = Arc::clone(&driver);
+            async move {
+                tokio::select! {
+                    () = driver.run() => {}
+                    () = listener.run(door, Arc::clone(&driver), stopped) => {}
+                }
+            }
+        });
+        Self { project, address, driver, kits, stop, task }
+    }
+
+    /// The port it listens on, which its kits name.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The federation it plays.
+    #[must_use]
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The startup kit of the participant `name`. Without a workspace it is written when it is first asked for,
+    /// which takes tens of milliseconds.
+    ///
+    /// # Errors
+    /// When the project has no such participant, or the kit cannot be written.
+    pub fn kit(&self, name: &str) -> Result<PathBuf, KitError> {
+        let participant = Participant::all(&self.project)
+            .find(|participant| participant.name() == name)
+            .ok_or_else(|| KitError::UnknownParticipant(name.to_owned()))?;
+        self.kits.kit(&self.project, participant)
+    }
+
+    /// The startup kit of the first admin with `role`.
+    ///
+    /// # Errors
+    /// As [`SimServer::kit`].
+    pub fn admin_kit(&self, role: impl Into<Role>) -> Result<PathBuf, KitError> {
+        let role = role.into();
+        let admin = self
+            .project
+            .admin_of_role(&role)
+            .ok_or_else(|| KitError::UnknownParticipant(format!("admin with the role {role}")))?;
+        self.kits.kit(&self.project, Participant::Admin(admin))
+    }
+
+    /// Writes the kits that are not yet written, and returns the directory that holds one kit per participant.
+    ///
+    /// # Errors
+    /// As [`SimServer::kit`].
+    pub fn all_kits(&self) -> Result<PathBuf, KitError> {
+        for participant in Participant::all(&self.project) {
+            self.kits.kit(&self.project, participant)?;
+        }
+        Ok(self.kits.directory().to_owned())
+    }
+
+    /// Issues a certificate from the project's root with a new key: for a test that needs one that provisioning
+    /// would not make, say an expired one.
+    ///
+    /// # Errors
+    /// When a name cannot stand in a certificate.
+    pub fn issue(&self, subject: &Subject, validity: Validity) -> Result<Identity, KitError> {
+        self.kits.issue(subject, validity)
+    }
+
+    /// The simulated time: that of the clock, and what [`SimServer::skip_time`] has added.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.driver.with_sim(|_, now| now)
+    }
+
+    /// Moves the simulated time ahead, as if the server had been idle for that long: sessions expire, sites fall
+    /// silent. Connections and certificates keep to the real time.
+    pub fn skip_time(&self, time: Duration) {
+        self.driver.skip(time);
+    }
+
+    /// Ends every connection in order, and returns when nothing of the server is left.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the server all the same, but does not wait for it.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        // The task was neither aborted nor does it panic; were it gone, the server would be as well.
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for SimServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for SimServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimServer")
+            .field("project", &self.project.name())
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
