@@ -115,8 +115,8 @@ fn float_repr(float: f64) -> String {
         };
         return format!("{mantissa}e{sign}{digits:0>2}");
     }
-    let text = format!("{float}");
-    if text.contains('.') { text } else { format!("{text}.0") }
+    // Of two shortest forms that are equally near, this takes the even one as Python does; `format!` does not.
+    Value::from(float).to_string()
 }
 
 /// `value` as Python's `repr` would print the equal Python value (`{'a': True, 'b': None}`).
@@ -169,13 +169,23 @@ fn write_repr_string(out: &mut String, text: &str) {
                 out.push('\\');
                 out.push(c);
             }
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
-                let _ = write!(out, "\\x{:02x}", c as u32);
+            c if is_printable(c) => out.push(c),
+            c => {
+                let _ = match u32::from(c) {
+                    code @ 0..=0xff => write!(out, "\\x{code:02x}"),
+                    code @ 0x100..=0xffff => write!(out, "\\u{code:04x}"),
+                    code => write!(out, "\\U{code:08x}"),
+                };
             }
-            c => out.push(c),
         }
     }
     out.push(quote);
+}
+
+/// Rust's own escapes follow the same Unicode categories as Python's. The letter in front is there because a
+/// combining character at the start of a text would be escaped as well.
+fn is_printable(character: char) -> bool {
+    matches!(character, ' '..='~') || format!("a{character}").escape_debug().nth(1) != Some('\\')
 }
 
 #[cfg(test)]
@@ -212,6 +222,8 @@ mod tests {
             (1.5e-5, "1.5e-05"),
             (123456789012345.0, "123456789012345.0"),
             (0.0001, "0.0001"),
+            (2066064860480996.2, "2066064860480996.2"),
+            (-0.0, "-0.0"),
         ] {
             assert_eq!(float_repr(float), text);
         }
@@ -221,5 +233,12 @@ mod tests {
     fn repr_is_that_of_python() {
         let value = json!({"resources": [], "ok": true, "q": "it's", "n": null});
         assert_eq!(python_repr(&value), r#"{'resources': [], 'ok': True, 'q': "it's", 'n': None}"#);
+    }
+
+    #[test]
+    fn repr_escapes_what_has_no_glyph() {
+        let value = json!("e\u{301}中😀\u{7f}\u{a0}\u{200b}\u{e0001}\n\\'\"");
+        let expected = ["'e\u{301}中😀", r#"\x7f\xa0\u200b\U000e0001\n\\\'"'"#].concat();
+        assert_eq!(python_repr(&value), expected);
     }
 }

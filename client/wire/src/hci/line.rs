@@ -23,7 +23,7 @@ where
 }
 
 fn push_arg(line: &mut String, part: &str) {
-    if !part.contains(|c: char| c.is_whitespace() || c == '"' || c == '\\') {
+    if !part.contains(|c: char| is_python_space(c) || c == '"' || c == '\\') {
         line.push_str(part);
         return;
     }
@@ -84,9 +84,16 @@ pub fn split_line(line: &str) -> CommandLine {
         return CommandLine { words: plain_words(line), props: None };
     }
     match line.split_once('#') {
-        Some((command, props)) => CommandLine { words: plain_words(command.trim()), props: Some(props.to_owned()) },
-        None => CommandLine { words: plain_words(line.trim()), props: None },
+        Some((command, props)) => {
+            CommandLine { words: plain_words(command.trim_matches(is_python_space)), props: Some(props.to_owned()) }
+        }
+        None => CommandLine { words: plain_words(line.trim_matches(is_python_space)), props: None },
     }
+}
+
+/// Python also counts the four ASCII separators as white space, Unicode does not.
+fn is_python_space(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '\x1c'..='\x1f')
 }
 
 /// Splits at every run of spaces; a run at either end leaves an empty word there.
@@ -101,9 +108,11 @@ fn plain_words(line: &str) -> Vec<String> {
     words
 }
 
-/// Python's `shlex.split`: quotes group, a backslash escapes outside quotes and, inside double quotes, only
+/// Words of `line` as a POSIX shell and Python's `shlex.split` find them: quotes group, a backslash escapes outside
+/// quotes and, inside double quotes, only
 /// before `"` and `\`. `None` when a quote or an escape is not finished.
-fn posix_words(line: &str) -> Option<Vec<String>> {
+#[must_use]
+pub fn posix_words(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut rest = line.chars();

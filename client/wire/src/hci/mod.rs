@@ -15,7 +15,7 @@ mod reply;
 mod request;
 
 pub use json::{python_json, python_json_indented, python_repr};
-pub use line::{CommandLine, join_args, split_line};
+pub use line::{CommandLine, join_args, posix_words, split_line};
 pub use reply::{Item, MetaStatus, Reply, Table};
 pub use request::{HciError, Request};
 
