@@ -100,6 +100,8 @@ pub enum StreamError {
     },
     /// No chunk came for [`READ_TIMEOUT`].
     Stalled,
+    /// The stream ended before the announced size.
+    Truncated,
 }
 
 impl fmt::Display for StreamError {
@@ -110,6 +112,7 @@ impl fmt::Display for StreamError {
             Self::NotAcknowledged { after } => {
                 write!(f, "the stream was not acknowledged within {:.1} s", after.as_secs_f64())
             }
+            Self::Truncated => f.write_str("the stream ended before its announced size"),
             Self::Stalled => write!(f, "the stream brought nothing for {} s", READ_TIMEOUT.as_secs()),
         }
     }

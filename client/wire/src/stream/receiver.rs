@@ -264,6 +264,9 @@ impl Receiver {
             stream.ahead_bytes += payload.len() as u64;
             stream.ahead.insert(sequence, (Bytes::copy_from_slice(payload), last));
         }
+        if stream.size > 0 && stream.consumed > stream.size {
+            return self.reject(now, key, "StreamError", "more bytes than announced");
+        }
         if let Some(blob) = complete {
             return self.complete(now, key, blob);
         }
@@ -277,11 +280,6 @@ impl Receiver {
     }
 
     fn complete(&mut self, now: Moment, key: Key, blob: Bytes) -> Vec<Received> {
-        let size_differs =
-            self.streams.get(&key).is_some_and(|stream| stream.size > 0 && stream.consumed != stream.size);
-        if size_differs {
-            return self.reject(now, key, "BlobSizeError", "the size of the blob is not the announced one");
-        }
         let Some(stream) = self.streams.remove(&key) else { return Vec::new() };
         let (sequence, offset) = (stream.next_sequence - 1, stream.consumed);
         let reliable = stream.headers.flag(headers::STREAM_RELIABLE);
@@ -291,6 +289,12 @@ impl Receiver {
             Finished { until: now + FINISHED_MEMORY, sequence, offset, acknowledged: true },
         );
         let (origin, id) = key;
+        let ack = Received::Ack { id, sequence, offset, optional: !reliable };
+        if stream.consumed < stream.size {
+            // A real receiver acknowledges it and drops it without a word to the sender.
+            let request_id = stream.request_id;
+            return vec![ack, Received::Failed { request_id, error: StreamError::Truncated }];
+        }
         let assembled = Assembled {
             origin,
             id,
@@ -300,7 +304,7 @@ impl Receiver {
             headers: stream.headers,
             payload: Payload { encoding: stream.encoding, bytes: blob },
         };
-        vec![Received::Ack { id, sequence, offset, optional: !reliable }, Received::Complete(Box::new(assembled))]
+        vec![ack, Received::Complete(Box::new(assembled))]
     }
 
     fn reject(&mut self, now: Moment, key: Key, error_type: &'static str, why: &str) -> Vec<Received> {

@@ -400,12 +400,14 @@ fn repeats_of_a_finished_stream_are_acknowledged_and_not_delivered_again() {
 }
 
 #[test]
-fn a_stream_that_is_not_as_long_as_announced_is_refused() {
-    for size in [1, 3] {
-        let mut receiver = Receiver::new(ReceiverLimits::default());
-        let head = chunk(1, 0, StreamKind::Final).with(headers::STREAM_SIZE, size);
-        assert!(is_refused(&give(&mut receiver, start(), &head, b"12")), "{size}");
-    }
+fn a_stream_longer_than_announced_is_refused_and_a_shorter_one_dropped() {
+    let mut receiver = Receiver::new(ReceiverLimits::default());
+    let longer = chunk(1, 0, StreamKind::Final).with(headers::STREAM_SIZE, 1);
+    assert!(is_refused(&give(&mut receiver, start(), &longer, b"12")));
+    let shorter = chunk(2, 0, StreamKind::Final).with(headers::STREAM_SIZE, 3);
+    let dropped = give(&mut receiver, start(), &shorter, b"12");
+    let truncated = Received::Failed { request_id: None, error: StreamError::Truncated };
+    assert_eq!(dropped, [Received::Ack { id: 2, sequence: 0, offset: 2, optional: true }, truncated]);
 }
 
 #[test]
