@@ -13,6 +13,7 @@ pub(crate) struct ListJobs<'a>(pub(crate) &'a JobQuery);
 
 impl Command for ListJobs<'_> {
     type Output = Vec<JobSummary>;
+    const STREAMED: bool = true;
 
     fn line(&self) -> Line {
         Line::new("list_jobs").words(self.0.words())
@@ -29,6 +30,7 @@ pub(crate) struct ListJobsDetailed<'a>(pub(crate) &'a JobQuery);
 
 impl Command for ListJobsDetailed<'_> {
     type Output = Vec<JobMeta>;
+    const STREAMED: bool = true;
 
     fn line(&self) -> Line {
         Line::new("list_jobs").word("-d").words(self.0.words())

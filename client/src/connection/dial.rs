@@ -129,7 +129,7 @@ impl Network {
 
     /// What the end of a link means that never carried a frame.
     fn broken(&self, error: LinkError) -> Error {
-        broken(error, self.kit.connection_security() == ConnectionSecurity::Mtls)
+        broken(error, self.tls.is_some())
     }
 }
 
@@ -150,19 +150,28 @@ pub(super) fn identity_mismatch(expected: &str, found: &str) -> Error {
 }
 
 /// With TLS 1.3 a server judges our certificate after our side of the handshake is over, so its refusal arrives
-/// here: as an alert, or, when the connection is gone too fast for that, as a mere end.
-fn broken(error: LinkError, certificate_shown: bool) -> Error {
+/// here. It should be an alert; a real server mostly drops the connection before the alert is out, and as the handshake has
+/// nothing else left to fail, an end at this point means the same.
+fn broken(error: LinkError, tls: bool) -> Error {
     let LinkError::Io(io_error) = &error else {
-        return Error::new(ErrorKind::ProtocolViolation, "the peer is no FLARE server of this scheme").with_source(error);
+        return Error::new(ErrorKind::ProtocolViolation, "the peer is no FLARE server of this scheme")
+            .with_hint("check that scheme, port and connection_security of the kit are those of the server")
+            .with_source(error);
     };
-    let (kind, message) = tls::cause(io_error).unwrap_or_else(|| match io_error.kind() {
+    let ended = matches!(
+        io_error.kind(),
         io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe
-            if certificate_shown =>
-        {
-            (ErrorKind::TlsRefused, "the peer ended the connection right after the TLS handshake")
+    );
+    let (kind, message) = match tls::cause(io_error) {
+        Some(cause) => cause,
+        None if ended && tls => {
+            let message = "the server ended the connection when it came to our certificate";
+            return Error::new(ErrorKind::ClientCertificateRejected, message)
+                .with_hint("the server does not trust the kit's certificate, or wants one where the kit says `tls`")
+                .with_source(error);
         }
-        _ => (ErrorKind::ConnectionLost, "the connection broke while it was being opened"),
-    });
+        None => (ErrorKind::ConnectionLost, "the connection broke while it was being opened"),
+    };
     Error::new(kind, message).with_source(error)
 }
 
@@ -182,9 +191,9 @@ mod tests {
     }
 
     #[test]
-    fn an_early_end_is_a_refusal_only_when_a_certificate_was_shown() {
+    fn an_early_end_is_a_refusal_only_after_tls() {
         let reset = || LinkError::Io(io::ErrorKind::ConnectionReset.into());
-        assert_eq!(broken(reset(), true).kind(), ErrorKind::TlsRefused);
+        assert_eq!(broken(reset(), true).kind(), ErrorKind::ClientCertificateRejected);
         assert_eq!(broken(reset(), false).kind(), ErrorKind::ConnectionLost);
         let alert = rustls::Error::AlertReceived(rustls::AlertDescription::UnknownCA);
         let late = LinkError::Io(io::Error::other(alert));

@@ -14,6 +14,9 @@ mod dial;
 mod task;
 mod tls;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use flare_wire::cell::Headers;
 use flare_wire::hci::Request;
 use tokio::time::Instant;
 
-use super::{Inner, Session, remaining, send};
+use super::{Inner, Message, Session, remaining, send};
 use crate::clock::Clock;
 use crate::command::{CertLogin, Command, Commands};
 use crate::connection::{Connection, admit};
@@ -66,6 +66,7 @@ async fn step<C: Command>(
     phase: Phase,
 ) -> Result<C::Output> {
     let request = Request { token: token.map(str::to_owned), ..Request::new(command.line().as_str()) };
-    let reply = send(connection, &request, headers, remaining(deadline), phase).await?;
+    let message = Message { headers, request, streamed: C::STREAMED };
+    let reply = send(connection, message, remaining(deadline), phase).await?;
     command.read(verdict::of_reply(reply)?)
 }

@@ -125,17 +125,17 @@ impl Session {
     /// # Cancel safety
     /// The server may carry out the command although the future was dropped.
     pub async fn do_command(&self, line: &str) -> Result<Reply> {
-        self.exchange(&Line::raw(line)).await
+        self.exchange(&Line::raw(line), true).await
     }
 
     /// Runs one command: sends its line, checks the verdict, reads the reply.
     async fn run<C: Command>(&self, command: &C) -> Result<C::Output> {
         let line = command.line();
-        let reply = self.exchange(&line).await?;
+        let reply = self.exchange(&line, C::STREAMED).await?;
         verdict::of_reply(reply).and_then(|reply| command.read(reply)).map_err(|error| error.in_command(line.name()))
     }
 
-    async fn exchange(&self, line: &Line) -> Result<Reply> {
+    async fn exchange(&self, line: &Line, streamed: bool) -> Result<Reply> {
         if self.inner.closed.load(Ordering::Acquire) && !self.inner.connection.is_expired() {
             return Err(Error::new(ErrorKind::SessionClosed, "the session is closed").in_command(line.name()));
         }
@@ -145,7 +145,8 @@ impl Session {
             request.meta.insert("cmd_timeout".to_owned(), timeout.as_secs_f64().into());
         }
         let patience = timeout.unwrap_or(SERVER_WAITS) + REPLY_MARGIN;
-        send(&self.inner.connection, &request, Headers::new(), patience, Phase::Command)
+        let message = Message { headers: Headers::new(), request, streamed };
+        send(&self.inner.connection, message, patience, Phase::Command)
             .await
             .map_err(|error| error.in_command(line.name()))
     }
@@ -165,7 +166,8 @@ impl Session {
             let line = Logout.line();
             let request = Request { token: Some(self.inner.token.clone()), ..Request::new(line.as_str()) };
             // A session that cannot be ended in order ends with its connection, and on the server with time.
-            let _ = send(&self.inner.connection, &request, Headers::new(), LOGOUT_TIMEOUT, Phase::Close).await;
+            let message = Message { headers: Headers::new(), request, streamed: Logout::STREAMED };
+            let _ = send(&self.inner.connection, message, LOGOUT_TIMEOUT, Phase::Close).await;
         }
         self.inner.connection.close().await;
     }
@@ -192,20 +194,22 @@ pub(crate) fn checked_timeout(timeout: Duration) -> Result<Duration> {
     if timeout.is_zero() { Err(Error::argument("the command timeout is zero")) } else { Ok(timeout) }
 }
 
-/// Sends one admin request and reads the text of its reply.
-async fn send(
-    connection: &Connection,
-    request: &Request,
+/// An admin request on its way.
+struct Message {
     headers: Headers,
-    timeout: Duration,
-    phase: Phase,
-) -> Result<Reply> {
+    request: Request,
+    streamed: bool,
+}
+
+/// Sends one admin request and reads the text of its reply.
+async fn send(connection: &Connection, message: Message, timeout: Duration, phase: Phase) -> Result<Reply> {
     let outgoing = OutgoingRequest {
-        headers,
-        ..OutgoingRequest::streamed(channel::HCI, channel::COMMAND, Payload::text(&request.to_json()))
+        headers: message.headers,
+        payload: Payload::text(&message.request.to_json()),
+        streamed: message.streamed,
+        ..OutgoingRequest::plain(channel::HCI, channel::COMMAND)
     };
-    let response =
-        connection.request(outgoing, timeout).await.map_err(|fault| verdict::of_fault(fault, phase))?;
+    let response = connection.request(outgoing, timeout).await.map_err(|fault| verdict::of_fault(fault, phase))?;
     let unreadable = || Error::new(ErrorKind::ProtocolViolation, "the reply cannot be read");
     let text = response.payload.as_text().map_err(|error| unreadable().with_source(error))?;
     Reply::parse(&text).map_err(|error| unreadable().with_source(error))
