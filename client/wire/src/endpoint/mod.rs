@@ -151,16 +151,16 @@ impl Endpoint {
                 self.events.push_back(Event::Connected(hello));
                 Ok(())
             }
-            FrameKind::Ping => {
+            FrameKind::Ping if self.connected => {
                 self.outbox.push_heartbeat(FrameKind::Pong);
                 Ok(())
             }
-            FrameKind::Pong => Ok(()),
+            FrameKind::Pong if self.connected => Ok(()),
             FrameKind::Data if self.connected => {
                 let message = Message::from_frame(&frame).map_err(ProtocolError::Headers)?;
                 self.on_message(now, message)
             }
-            FrameKind::Data => Err(ProtocolError::BeforeHandshake),
+            FrameKind::Data | FrameKind::Ping | FrameKind::Pong => Err(ProtocolError::BeforeHandshake),
             other => Err(ProtocolError::UnexpectedFrame(other)),
         }
     }
@@ -173,6 +173,8 @@ impl Endpoint {
             Some(name) if !is_valid_endpoint_name(name) => Event::BadHello { hello, close: true },
             None => Event::BadHello { hello, close: false },
             Some(name) if name == self.config.name => Event::BadHello { hello, close: false },
+            // The name is taken, by this very connection, which therefore has to go.
+            Some(_) if self.connected => Event::BadHello { hello, close: true },
             Some(name) => {
                 self.connected = true;
                 self.peer = Some(name.to_owned());

@@ -273,6 +273,30 @@ fn hello_is_always_answered_but_not_always_accepted() {
 }
 
 #[test]
+fn a_second_hello_is_answered_and_ends_the_connection() {
+    let mut pair = Pair::connected();
+    let hello = Hello::new(pair.client.name(), pair.now);
+    let (kind, payload) = (FrameKind::Hello, hello.encode().into());
+    let frame =
+        Frame { kind, reserved: 0, flags: 0, app_id: 0, stream_id: 1, sequence: 9, headers: Bytes::new(), payload };
+    pair.server.receive(pair.now, frame.encode().unwrap()).unwrap();
+    let answer = Frame::decode(pair.server.next_frame(pair.now).unwrap()).unwrap();
+    assert_eq!(answer.kind, FrameKind::Ready);
+    assert!(matches!(pair.server.poll_event(), Some(Event::BadHello { close: true, .. })));
+}
+
+#[test]
+fn a_ping_before_the_handshake_gets_no_answer() {
+    let mut server = Endpoint::accept(EndpointConfig::server(SERVED), Randomness::from_number(1), start());
+    let payload = Bytes::from_static(&[0xc0]);
+    let kind = FrameKind::Ping;
+    let ping =
+        Frame { kind, reserved: 0, flags: 0, app_id: 0, stream_id: 17, sequence: 1, headers: Bytes::new(), payload };
+    assert_eq!(server.receive(start(), ping.encode().unwrap()), Err(ProtocolError::BeforeHandshake));
+    assert!(server.next_frame(start()).is_none());
+}
+
+#[test]
 fn requests_end_when_the_connection_does() {
     let mut pair = Pair::connected();
     pair.request(hci("x"));

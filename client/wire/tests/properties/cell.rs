@@ -66,7 +66,9 @@ proptest! {
     }
 
     #[test]
-    fn a_hello_survives_encoding(name in optional_text(), fqcn in optional_text(), seconds in prop::option::of(0.0..1e12)) {
+    fn a_hello_survives_encoding(
+        name in optional_text(), fqcn in optional_text(), seconds in prop::option::of(0.0..1e12),
+    ) {
         let hello = Hello { endpoint_name: name, timestamp: seconds, fqcn };
         prop_assert_eq!(Hello::decode(&hello.encode()), hello);
     }

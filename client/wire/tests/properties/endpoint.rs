@@ -306,7 +306,8 @@ proptest! {
         let mut random = Randomness::from_number(5);
         let limits = ReceiverLimits { max_blob: 100_000, max_streams: 4 };
         let admin = EndpointConfig { name: recorded_name(), limits, ..EndpointConfig::admin(&mut random) };
-        let server = EndpointConfig { limits, ..EndpointConfig::server(&[("hci_channel", "command"), ("task", "challenge")]) };
+        let served = &[("hci_channel", "command"), ("task", "challenge")];
+        let server = EndpointConfig { limits, ..EndpointConfig::server(served) };
         let mut ends = [Endpoint::connect(admin, random.fork(), now), Endpoint::accept(server, random.fork(), now)];
         if connected {
             let [client, server] = &mut ends;

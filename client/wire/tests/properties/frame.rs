@@ -74,7 +74,9 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_give_frames_of_their_length_or_an_error(stream in bytes(300), cuts in vec(any::<usize>(), 0..8)) {
+    fn arbitrary_bytes_give_frames_of_their_length_or_an_error(
+        stream in bytes(300), cuts in vec(any::<usize>(), 0..8),
+    ) {
         if let Ok(frames) = cut_in_pieces(&stream, &cuts, 200) {
             for frame in &frames {
                 prop_assert!((PREFIX_LEN..=200).contains(&frame.len()));

@@ -2,10 +2,12 @@
 
 use flare_fixtures::{encodings, vectors};
 use flare_wire::auth::{CellToken, ChallengeReply, ChallengeRequest, LoginHeaders, RegisterReply, RegisterRequest};
-use flare_wire::cell::{Hello, Message, Payload};
+use flare_wire::cell::{Encoding, Hello, Message, Payload};
 use flare_wire::fobs;
 use flare_wire::frame::Frame;
 use flare_wire::hci::{Reply, Request, split_line};
+use flare_wire::transfer::download::{Pull, PullReply};
+use flare_wire::transfer::upload::{Piece, PieceReply, aborted_transaction};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -74,8 +76,10 @@ fn read_all(bytes: Vec<u8>) {
     if let Ok(value) = &blob {
         let _ = (ChallengeReply::from_value(value), RegisterReply::from_value(value));
         let _ = RegisterRequest::from_message(headers, value);
+        let _ = (Pull::from_value(value), PullReply::from_value(value));
+        let _ = (Piece::from_value(value), PieceReply::from_value(value), aborted_transaction(value));
     }
-    let fobs = Payload { encoding: flare_wire::cell::Encoding::Fobs, bytes: frame.payload };
+    let fobs = Payload { encoding: Encoding::Fobs, bytes: frame.payload };
     if let Ok(text) = fobs.as_text() {
         let _ = Reply::parse(&text);
         if let Ok(request) = Request::parse(&text) {
