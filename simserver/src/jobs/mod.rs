@@ -6,13 +6,21 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`archive`] | an uploaded zip, read within limits |
+//! | [`content_hash`] | what a submit token compares |
 //! | [`definition`] | an archive becomes a [`JobDefinition`](definition::JobDefinition) or the real server's refusal |
 //! | [`python`] | the texts of Python that users see: JSON errors, exceptions, durations, times |
+//! | [`signature`] | whether an app is signed, and by whom |
+//! | [`submit_records`] | submit tokens: one token, one job |
+//! | [`submitter`] | who submits, clones or deletes |
 //!
 //! Source: `reference/server-behaviour.md` sections 5, 8, 10, 11, 15, 16 and 18, and the nvflare 2.9.0 server.
 
 pub mod archive;
+pub mod content_hash;
 pub mod definition;
 pub mod python;
+pub mod signature;
+pub mod submit_records;
+pub mod submitter;
 #[cfg(test)]
 mod testing;
