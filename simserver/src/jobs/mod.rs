@@ -8,6 +8,7 @@
 //! | [`archive`] | an uploaded zip, read within limits |
 //! | [`content_hash`] | what a submit token compares |
 //! | [`definition`] | an archive becomes a [`JobDefinition`](definition::JobDefinition) or the real server's refusal |
+//! | [`meta`] | a job's meta at every stage |
 //! | [`python`] | the texts of Python that users see: JSON errors, exceptions, durations, times |
 //! | [`signature`] | whether an app is signed, and by whom |
 //! | [`submit_records`] | submit tokens: one token, one job |
@@ -18,6 +19,7 @@
 pub mod archive;
 pub mod content_hash;
 pub mod definition;
+pub mod meta;
 pub mod python;
 pub mod signature;
 pub mod submit_records;

@@ -113,3 +113,8 @@ pub(crate) fn written(reply: &Reply) -> String {
 fn shape(reply: &Value) -> String {
     python_json(&json!([reply["data"], reply["meta"]]))
 }
+
+/// The job meta in a recorded reply to `get_job_meta`.
+pub(crate) fn recorded_meta(name: &str) -> Map<String, Value> {
+    flare_fixtures::reply(name).reply["meta"]["job_meta"].as_object().unwrap().clone()
+}

@@ -10,7 +10,8 @@ use jiff::tz::Offset;
 /// `2026-11-22T00:45:03.216417+00:00` at a fixed distance from UTC; without the fraction when it is zero.
 #[must_use]
 pub fn iso_local(moment: Moment, offset: Offset) -> String {
-    let at = civil(moment, offset);
+    // Python rounds a time to microseconds before it prints one.
+    let at = civil(moment + Duration::from_nanos(500), offset);
     let micros = at.subsec_nanosecond() / 1000;
     let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
     let seconds = offset.seconds();
