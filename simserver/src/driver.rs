@@ -3,19 +3,22 @@
 //! The lock is a plain one and never held across an `await`: every call into the [`Sim`] is short. One task
 //! ([`Driver::run`]) sleeps until the next deadline of the [`Sim`] and is poked when a call may have changed it.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flare_wire::cell::{Headers, Payload, channel};
+use flare_wire::auth::{CellToken, ChallengeRequest, LoginHeaders, RegisterReply, RegisterRequest};
+use flare_wire::cell::{Headers, Payload, ReturnCode, channel, headers};
 use flare_wire::endpoint::{Answer, Gate, InboundRequest, OutgoingRequest};
+use flare_wire::hci::Reply;
 use flare_wire::{Moment, Randomness};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use crate::ambient::Clock;
-use crate::core::{Effect, Sim};
-use crate::members::{Mail, Members, Membership, Ticket};
-use crate::reception::Reception;
+use crate::commands;
+use crate::core::{Effect, Sim, Ticket};
+use crate::members::{Mail, Members, Membership};
 
 /// Everything that the connections of one server share.
 pub(crate) struct Driver {
@@ -29,10 +32,11 @@ pub(crate) struct Driver {
 
 struct State {
     sim: Sim,
-    reception: Reception,
     random: Randomness,
     /// How far a test has moved the simulated time ahead of the clock.
     ahead: Duration,
+    /// Which connection gets a late answer. The [`Sim`] bounds how many there are.
+    waiting: HashMap<Ticket, mpsc::Sender<Mail>>,
 }
 
 /// What becomes of a request.
@@ -44,12 +48,12 @@ pub(crate) enum Outcome {
 }
 
 impl Driver {
-    /// Puts a simulation and a reception behind one lock, at the present time.
-    pub(crate) fn new(clock: Clock, sim: Sim, reception: Reception, random: Randomness) -> Self {
+    /// Puts a simulation behind a lock, at the present time.
+    pub(crate) fn new(clock: Clock, mut sim: Sim, random: Randomness) -> Self {
         Self {
             clock,
-            stamp: reception.stamp(),
-            state: Mutex::new(State { sim, reception, random, ahead: Duration::ZERO }),
+            stamp: sim.stamp().to_headers(),
+            state: Mutex::new(State { sim, random, ahead: Duration::ZERO, waiting: HashMap::new() }),
             deadline_changed: Notify::new(),
             members: Arc::default(),
         }
@@ -66,8 +70,8 @@ impl Driver {
     }
 
     /// What decides which messages of a connection are let in.
-    pub(crate) fn gate(&self) -> Box<dyn Gate> {
-        Box::new(self.state().reception.gate())
+    pub(crate) fn gate(self: &Arc<Self>) -> Box<dyn Gate> {
+        Box::new(TokenGate(Arc::clone(self)))
     }
 
     /// A generator for a connection.
@@ -81,31 +85,20 @@ impl Driver {
         self.members.join(name, mailbox)
     }
 
-    /// Handles one request of a connection.
-    pub(crate) fn handle(&self, request: &InboundRequest) -> Outcome {
+    /// Handles one request of a connection; a late answer goes to `mailbox`.
+    pub(crate) fn handle(&self, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
         let mut state = self.state();
-        // Certificates are judged by the real time, as TLS did before.
-        match (request.channel.as_str(), request.topic.as_str()) {
-            (channel::TASK, channel::CHALLENGE) => {
-                Outcome::Answer(state.reception.challenge(self.clock.now(), request))
-            }
-            (channel::TASK, channel::REGISTER) => Outcome::Answer(state.reception.register(self.clock.now(), request)),
-            _ => self.command(state, request),
-        }
-    }
-
-    fn command(&self, mut state: MutexGuard<'_, State>, request: &InboundRequest) -> Outcome {
         let now = self.clock.now() + state.ahead;
-        let Ok(text) = request.payload.as_text() else {
-            // A real server leaves anything but a text unanswered: the reply has no payload.
-            return Outcome::Answer(Answer::payload(Payload::empty()));
-        };
         let before = state.sim.next_deadline();
-        let reply = state.sim.command(now, &request.origin, &request.headers, &text);
+        let outcome = match (request.channel.as_str(), request.topic.as_str()) {
+            (channel::TASK, channel::CHALLENGE) => Outcome::Answer(challenge(&mut state.sim, now, request)),
+            (channel::TASK, channel::REGISTER) => Outcome::Answer(register(&mut state.sim, now, request)),
+            _ => command(&mut state, now, request, mailbox),
+        };
         if state.sim.next_deadline() != before {
             self.deadline_changed.notify_one();
         }
-        Outcome::Answer(Answer::payload(Payload::text(&reply)))
+        outcome
     }
 
     /// Looks at or changes the simulation.
@@ -145,22 +138,22 @@ impl Driver {
     }
 
     fn advance(&self) {
-        let effects = {
-            let mut state = self.state();
-            let now = self.clock.now() + state.ahead;
-            state.sim.advance(now)
-        };
-        for effect in effects {
-            self.deliver(effect);
-        }
-    }
-
-    fn deliver(&self, effect: Effect) {
-        match effect {
-            Effect::SessionExpired { endpoint, text } => {
-                let mut push = OutgoingRequest::streamed(channel::HCI, channel::SESSION_EXPIRED, Payload::text(&text));
-                push.destination.clone_from(&endpoint);
-                self.members.send(&endpoint, Mail::Notify(push));
+        let mut state = self.state();
+        let now = self.clock.now() + state.ahead;
+        for effect in state.sim.advance(now) {
+            match effect {
+                Effect::Answered { ticket, reply } => {
+                    // A connection that is gone meanwhile does not want it any more.
+                    if let Some(mailbox) = state.waiting.remove(&ticket) {
+                        let _ = mailbox.try_send(Mail::Answer { ticket, answer: answer(&reply) });
+                    }
+                }
+                Effect::SessionExpired { endpoint, text } => {
+                    let payload = Payload::text(text);
+                    let mut push = OutgoingRequest::streamed(channel::HCI, channel::SESSION_EXPIRED, payload);
+                    push.destination.clone_from(&endpoint);
+                    self.members.send(&endpoint, Mail::Notify(push));
+                }
             }
         }
     }
@@ -168,5 +161,64 @@ impl Driver {
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic inside the simulation is a bug that a test should see as it is, not as poisoning elsewhere.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn challenge(sim: &mut Sim, now: Moment, request: &InboundRequest) -> Answer {
+    match ChallengeRequest::from_headers(&request.headers) {
+        Ok(challenge) => Answer::ok(sim.challenge(now, &request.origin, &challenge).to_payload()),
+        // The handler of a real server fails on it.
+        Err(error) => Answer::failure(ReturnCode::ProcessException, &error.to_string()),
+    }
+}
+
+fn register(sim: &mut Sim, now: Moment, request: &InboundRequest) -> Answer {
+    let body = request.payload.value().unwrap_or(flare_wire::msgpack::Value::Nil);
+    // What cannot be read is as good as a certificate that is not accepted: first come the checks before it.
+    let registration = RegisterRequest::from_message(&request.headers, &body).unwrap_or_else(|_| RegisterRequest {
+        client_name: text(request, headers::CLIENT_NAME),
+        client_type: text(request, "client_type"),
+        client_ip: text(request, "client_ip"),
+        project_name: text(request, "project_name"),
+        certificate: Vec::new(),
+        signature: Vec::new(),
+    });
+    match sim.register(now, &request.origin, &registration) {
+        Ok(Some(reply)) => Answer::ok(reply.to_payload()),
+        Ok(None) => Answer::ok(RegisterReply::refusal_payload()),
+        Err(refusal) => Answer::failure(ReturnCode::Unauthenticated, &refusal.to_string()),
+    }
+}
+
+fn text(request: &InboundRequest, name: &str) -> String {
+    request.headers.text(name).unwrap_or_default().to_owned()
+}
+
+fn command(state: &mut State, now: Moment, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
+    let Ok(line) = request.payload.as_text() else {
+        // A real server leaves anything but a text unanswered: the reply has no payload.
+        return Outcome::Answer(Answer::payload(Payload::empty()));
+    };
+    let login = LoginHeaders::from_headers(&request.headers);
+    match commands::handle(&mut state.sim, now, &request.origin, &login, &line) {
+        commands::Outcome::Reply(reply) => Outcome::Answer(answer(&reply)),
+        commands::Outcome::Later(ticket) => {
+            state.waiting.insert(ticket, mailbox.clone());
+            Outcome::Later(ticket)
+        }
+    }
+}
+
+/// A reply as it travels: a text without a return code.
+fn answer(reply: &Reply) -> Answer {
+    Answer::payload(Payload::text(&reply.to_json()))
+}
+
+/// Admits messages with a token that the server has signed; nothing else counts.
+struct TokenGate(Arc<Driver>);
+
+impl Gate for TokenGate {
+    fn admit(&mut self, headers: &Headers) -> bool {
+        CellToken::from_headers(headers).is_ok_and(|token| self.0.state().sim.admit(&token))
     }
 }

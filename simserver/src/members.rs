@@ -7,9 +7,7 @@ use flare_wire::endpoint::{Answer, OutgoingRequest};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// A request that is answered later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Ticket(pub(crate) u64);
+use crate::core::Ticket;
 
 /// What a connection is told, beside the answers it gets at once.
 #[derive(Debug)]

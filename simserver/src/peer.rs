@@ -23,9 +23,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::ambient::Clock;
+use crate::core::Ticket;
 use crate::driver::{Driver, Outcome};
 use crate::listen::PeerIdentity;
-use crate::members::{Mail, Membership, Ticket};
+use crate::members::{Mail, Membership};
 
 /// Channels and topics that the server answers.
 const SERVES: &[(&str, &str)] =
@@ -195,7 +196,7 @@ impl Peer {
             self.answer(waiting, Answer::failure(ReturnCode::ServiceUnavailable, "too many requests"));
             return;
         }
-        match self.driver.handle(request) {
+        match self.driver.handle(request, &self.mailbox) {
             Outcome::Answer(answer) => self.answer(waiting, answer),
             Outcome::Later(ticket) => {
                 if let Some(waiting) = waiting {

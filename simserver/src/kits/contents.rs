@@ -59,16 +59,21 @@ impl<'a> Participant<'a> {
 
     /// The kit, unsigned.
     pub(super) fn kit(self, project: &Project, identity: &Identity, root_pem: &str) -> Kit {
+        Kit::new(self.files(project, identity.pem(), &identity.key().to_pem(), root_pem))
+    }
+
+    /// The files of the kit, with these texts as certificate and key.
+    pub(crate) fn files(self, project: &Project, certificate: &str, key: &str, root: &str) -> Vec<KitFile> {
         let mut files = match self {
             Self::Server(server) => server_files(project, server),
             Self::Site(site) => site_files(project, site),
             Self::Admin(admin) => admin_files(project, admin),
         };
         let base = if matches!(self, Self::Server(_)) { "server" } else { "client" };
-        files.push(KitFile::text(format!("startup/{base}.crt"), identity.pem()));
-        files.push(KitFile::secret(&format!("startup/{base}.key"), identity.key().to_pem()));
-        files.push(KitFile::text("startup/rootCA.pem", root_pem));
-        Kit::new(files)
+        files.push(KitFile::text(format!("startup/{base}.crt"), certificate));
+        files.push(KitFile::secret(&format!("startup/{base}.key"), key));
+        files.push(KitFile::text("startup/rootCA.pem", root));
+        files
     }
 }
 

@@ -11,7 +11,10 @@ use serde_json::{Map, Value};
 
 use super::KitError;
 
-const DIRECTORY_MODE: u32 = 0o755;
+pub(crate) const DIRECTORY_MODE: u32 = 0o755;
+
+/// What every kit consists of.
+pub(crate) const DIRECTORIES: [&str; 3] = ["startup", "local", "transfer"];
 
 /// The file that holds the signatures of the other files of its directory.
 const SIGNATURE_FILE: &str = "signature.json";
@@ -24,10 +27,13 @@ pub(super) struct Kit {
 
 /// One file of a kit.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct KitFile {
-    path: String,
-    mode: u32,
-    content: Vec<u8>,
+pub(crate) struct KitFile {
+    /// Where it goes, relative to the kit.
+    pub(crate) path: String,
+    /// Its permission bits.
+    pub(crate) mode: u32,
+    /// What is in it.
+    pub(crate) content: Vec<u8>,
 }
 
 impl Kit {
@@ -70,7 +76,7 @@ impl Kit {
     /// When a file or directory cannot be written.
     pub(super) fn write(&self, directory: &Path) -> Result<(), KitError> {
         make_directory(directory)?;
-        for part in ["startup", "local", "transfer"] {
+        for part in DIRECTORIES {
             make_directory(&directory.join(part))?;
         }
         for file in &self.files {

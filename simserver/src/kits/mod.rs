@@ -21,7 +21,8 @@ mod error;
 mod kit;
 mod workspace;
 
-use kit::{Kit, KitFile};
+use kit::Kit;
+pub(crate) use kit::{DIRECTORIES, DIRECTORY_MODE, KitFile};
 
 pub use contents::{DEFAULT_AUTHORIZATION, Participant};
 pub use credentials::{Credentials, SiteKeys};

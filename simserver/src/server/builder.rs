@@ -8,15 +8,14 @@ use std::time::Duration;
 use flare_wire::Randomness;
 
 use super::kit_store::KitStore;
-use super::{SimServer, StartError};
+use super::{SimServer, StartError, simulation};
 use crate::ambient::{self, Clock};
 use crate::core::Sim;
 use crate::driver::Driver;
 use crate::kits::{Credentials, Participant, SiteKeys, Workspace};
 use crate::listen::{Door, HANDSHAKE_TIMEOUT, Listener, Transport};
-use crate::pki::KeySource;
+use crate::pki::{KeySource, PkiError};
 use crate::project::{Project, Scheme};
-use crate::reception::Reception;
 
 /// How a simulated server is to be; [`SimServer::builder`] makes one, [`SimServerBuilder::start`] starts it.
 ///
@@ -154,13 +153,14 @@ impl SimServerBuilder {
             }
         }
         let door = Door::new(transport, project.server().security(), &identity, root.certificate())?;
-        let reception = Reception::new(project.name(), &identity, root, random.fork());
-        let sim = Sim::new(&project, random.fork(), now);
-        let driver = Arc::new(Driver::new(clock, sim, reception, random.fork()));
         let kits = match &workspace {
-            Some(workspace) => KitStore::in_workspace(workspace, &project, credentials, clock, random)?,
-            None => KitStore::temporary(credentials, clock, random)?,
+            Some(workspace) => KitStore::in_workspace(workspace, &project, credentials, clock, random.fork())?,
+            None => KitStore::temporary(credentials, clock, random.fork())?,
         };
+        let config =
+            kits.with_authority(|root| simulation::configure(&project, &identity, root, kits.directory(), now))?;
+        let sim = Sim::new(config, random.fork(), now).map_err(PkiError::BadCertificate)?;
+        let driver = Arc::new(Driver::new(clock, sim, random));
         Ok(Prepared { project, door, driver, kits })
     }
 }

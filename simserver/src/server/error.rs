@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
+use crate::core::StudyRegistryError;
 use crate::kits::KitError;
 use crate::pki::PkiError;
 use crate::project::Scheme;
@@ -29,6 +30,8 @@ pub enum StartError {
         /// `root` or the server's name.
         whose: String,
     },
+    /// The studies that the project declares cannot be simulated.
+    Studies(StudyRegistryError),
     /// The project asks for a scheme that is not simulated.
     Scheme(Scheme),
     /// The work of starting was interrupted, because the runtime shuts down.
@@ -46,6 +49,7 @@ impl StartError {
             Self::Listen { .. } => "choose an address of this machine and a port above 1023",
             Self::Kits(error) => error.hint(),
             Self::Expired { .. } => "provision into a new workspace",
+            Self::Studies(_) => "compare the project's studies with nvflare's study registry",
             Self::Scheme(_) => "use http or tcp",
             Self::Interrupted => "start the server before the runtime shuts down",
         }
@@ -64,12 +68,19 @@ impl From<PkiError> for StartError {
     }
 }
 
+impl From<StudyRegistryError> for StartError {
+    fn from(error: StudyRegistryError) -> Self {
+        Self::Studies(error)
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listen { address, port, .. } => write!(f, "cannot listen on {address} port {port}"),
             Self::Kits(_) => f.write_str("the startup kits cannot be made"),
             Self::Expired { whose } => write!(f, "the certificate of {whose} in the workspace has expired"),
+            Self::Studies(_) => f.write_str("the project's studies cannot be simulated"),
             Self::Scheme(scheme) => write!(f, "the scheme {scheme} is not simulated"),
             Self::Interrupted => f.write_str("starting was interrupted"),
         }
@@ -81,6 +92,7 @@ impl Error for StartError {
         match self {
             Self::Listen { source, .. } => Some(source),
             Self::Kits(error) => Some(error),
+            Self::Studies(error) => Some(error),
             _ => None,
         }
     }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::ambient::Clock;
 use crate::kits::{Credentials, KitError, Participant, Workspace};
-use crate::pki::{Identity, KeyPair, Subject, Validity};
+use crate::pki::{Authority, Identity, KeyPair, Subject, Validity};
 use crate::project::Project;
 
 pub(super) struct KitStore {
@@ -71,6 +71,11 @@ impl KitStore {
             written.insert(participant.name().to_owned());
         }
         Ok(path)
+    }
+
+    /// Looks at the project's root.
+    pub(super) fn with_authority<T>(&self, look: impl FnOnce(&Authority) -> T) -> T {
+        look(self.state().credentials.authority())
     }
 
     /// A certificate of the caller's making.

@@ -1,0 +1,101 @@
+//! From a project to what the [`Sim`](crate::core::Sim) is made of.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use flare_wire::Moment;
+use serde_json::{Map, Value, json};
+
+use crate::core::{ServerConfig, SimConfig, SiteConfig, StudyRegistry, StudyRegistryError, VirtualFiles};
+use crate::kits::{DIRECTORIES, DIRECTORY_MODE, Participant};
+use crate::pki::{Authority, Identity};
+use crate::project::Project;
+
+/// As long as the private key of a participant: its size is all that `ls` shows.
+const KEY_LEN: usize = 1679;
+
+/// The simulation of `project`: server and sites with the workspaces that their kits, unpacked in `directory`,
+/// give them, and the studies that the project declares.
+pub(super) fn configure(
+    project: &Project,
+    identity: &Identity,
+    authority: &Authority,
+    directory: &Path,
+    now: Moment,
+) -> Result<SimConfig, StudyRegistryError> {
+    let workspaces = Workspaces::new(project, identity, authority, directory, now);
+    let mut contents = HashMap::new();
+
+    let server = project.server();
+    let chain = identity.pem().as_bytes().to_vec();
+    let roots = vec![authority.certificate().clone()];
+    let mut server_config = ServerConfig::new(server.org(), identity.key().signer(), chain, roots);
+    server_config.files = workspaces.of(Participant::Server(server), &mut contents);
+
+    let mut config = SimConfig::new(project.name(), server_config);
+    let defaults = SiteConfig::new("", "");
+    for site in project.sites() {
+        let (host, port) = site.target(server);
+        config.sites.push(SiteConfig {
+            name: site.name().to_owned(),
+            org: site.org().to_owned(),
+            files: workspaces.of(Participant::Site(site), &mut contents),
+            root_url: format!("{}://{host}:{port}", project.scheme()),
+            ..defaults.clone()
+        });
+    }
+    config.studies = studies(project)?;
+    Ok(config)
+}
+
+fn studies(project: &Project) -> Result<Option<StudyRegistry>, StudyRegistryError> {
+    if project.studies().is_empty() {
+        return Ok(None);
+    }
+    let studies: Map<String, Value> =
+        project.studies().iter().map(|study| (study.name().to_owned(), study.to_json())).collect();
+    let registry = json!({"format_version": "1.0", "studies": studies});
+    StudyRegistry::from_json(&registry.to_string()).map(Some)
+}
+
+/// The workspaces of server and sites, as they are after unpacking the kits.
+struct Workspaces<'a> {
+    project: &'a Project,
+    /// Stands for the certificate of every participant: those of sites are not made unless somebody asks for
+    /// their kit, and commands show of them only that they are there.
+    certificate: &'a str,
+    key: String,
+    root: &'a str,
+    directory: &'a Path,
+    now: Moment,
+}
+
+impl<'a> Workspaces<'a> {
+    fn new(
+        project: &'a Project,
+        identity: &'a Identity,
+        authority: &'a Authority,
+        directory: &'a Path,
+        now: Moment,
+    ) -> Self {
+        let key = "\n".repeat(KEY_LEN);
+        Self { project, certificate: identity.pem(), key, root: authority.pem(), directory, now }
+    }
+
+    /// `contents` are the files that there are already: a thousand sites have most of theirs in common.
+    fn of(&self, participant: Participant<'_>, contents: &mut HashMap<Vec<u8>, Arc<Vec<u8>>>) -> VirtualFiles {
+        let path = self.directory.join(participant.name());
+        let mut files = VirtualFiles::new(&path.to_string_lossy(), self.now);
+        for part in DIRECTORIES {
+            files.insert_directory(part, DIRECTORY_MODE, self.now);
+        }
+        for file in participant.files(self.project, self.certificate, &self.key, self.root) {
+            let content = contents.entry(file.content).or_insert_with_key(|content| Arc::new(content.clone()));
+            files.insert(&file.path, Arc::clone(content), file.mode, self.now);
+        }
+        let participants = 1 + self.project.sites().len() + self.project.admins().len();
+        files.set_parent(2 + participants as u64, self.now, self.now);
+        files
+    }
+}
