@@ -12,6 +12,8 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use tracing_subscriber::EnvFilter;
 
 use crate::finding::chain;
+#[cfg(target_os = "linux")]
+use crate::real::{RealCommand, RealError};
 use crate::report::write_outcome;
 use crate::{Case, Exit, KnownFailing, Report, Runner, Target, requirement, suites};
 
@@ -36,7 +38,7 @@ const EXIT_CODES: &str = "Exit codes:
   1    a case failed, was indeterminate, or passed although it is listed as failing
   2    the command line is wrong
   3    the suite itself failed in a case; nothing is said about the subject
-  4    the target cannot be used
+  4    the target cannot be used, or a real federation did not come up or go down
   5    nothing was tested
   6    a report file or a known-failing list cannot be written or read
   130  interrupted";
@@ -47,6 +49,10 @@ enum Command {
     Run(RunArguments),
     /// List the cases, or the requirements they check.
     List(ListArguments),
+    /// Bring up a real FLARE federation, or take it down.
+    #[cfg(target_os = "linux")]
+    #[command(subcommand)]
+    Real(RealCommand),
 }
 
 #[derive(Debug, Args)]
@@ -116,18 +122,29 @@ pub fn main(arguments: Arguments) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return complain(Exit::Harness, &error),
     };
-    runtime.block_on(async {
-        let work = async {
-            match command {
-                Command::Run(arguments) => run(arguments).await,
-                Command::List(arguments) => list(&arguments),
-            }
-        };
-        tokio::select! {
-            exit = work => exit,
-            _ = tokio::signal::ctrl_c() => Exit::Interrupted,
-        }
-    })
+    match command {
+        Command::Run(arguments) => runtime.block_on(until_interrupted(run(arguments))),
+        Command::List(arguments) => list(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Real(command) => runtime.block_on(real(command)),
+    }
+}
+
+async fn until_interrupted(work: impl Future<Output = Exit>) -> Exit {
+    tokio::select! {
+        exit = work => exit,
+        _ = tokio::signal::ctrl_c() => Exit::Interrupted,
+    }
+}
+
+/// Not to be dropped half-way: it listens for signals itself, and cleans up before it ends.
+#[cfg(target_os = "linux")]
+async fn real(command: RealCommand) -> Exit {
+    match command.run().await {
+        Ok(()) => Exit::Green,
+        Err(error @ RealError::Interrupted) => complain(Exit::Interrupted, &error),
+        Err(error) => complain(Exit::Target, &error),
+    }
 }
 
 async fn run(arguments: RunArguments) -> Exit {

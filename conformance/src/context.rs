@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use flare_client::{Session, StartupKit};
+
 use crate::kits::{AdminKit, RootKey};
 use crate::{CaseResult, Finding, Home, Need, Target, Who};
 
@@ -47,6 +49,23 @@ impl Context {
     pub fn site(&self, home: Home) -> CaseResult<&str> {
         let site = self.target.site(home).ok_or_else(|| Target::lacks(Need::Site(home)))?;
         Ok(&site.name)
+    }
+
+    /// A session of our client with this kit.
+    ///
+    /// # Errors
+    /// Fails when the client cannot log in.
+    pub async fn connect(&self, kit: &AdminKit) -> CaseResult<Session> {
+        let connected = Session::builder(StartupKit::open(&kit.path)?).connect().await;
+        connected.map_err(|error| Finding::from(error).during(&format!("login of {}", kit.user)))
+    }
+
+    /// A session of our client as such an administrator.
+    ///
+    /// # Errors
+    /// Untestable when there is none; fails when the client cannot log in.
+    pub async fn session(&self, who: Who) -> CaseResult<Session> {
+        self.connect(self.kit(who)?).await
     }
 
     /// The key of the project's root.

@@ -12,7 +12,7 @@ use crate::{Outcome, State};
 /// | 1 | a case failed, was indeterminate, or passed although it is listed as failing |
 /// | 2 | the command line is wrong |
 /// | 3 | the suite itself failed in a case; nothing is said about the subject |
-/// | 4 | the target cannot be used: no kits, nobody listens, login refused |
+/// | 4 | the target cannot be used: no kits, nobody listens, login refused; or a real federation did not come up or go down |
 /// | 5 | nothing was tested: no case was selected, or each one lacked something that the target does not have |
 /// | 6 | a report file or a known-failing list cannot be written or read |
 /// | 130 | interrupted; what was started has been taken down |

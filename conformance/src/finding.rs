@@ -69,6 +69,13 @@ impl fmt::Display for Finding {
 
 impl Error for Finding {}
 
+/// An error of the client library where success was expected.
+impl From<flare_client::Error> for Finding {
+    fn from(error: flare_client::Error) -> Self {
+        Self::fail(format!("{} ({:?})", chain(&error), error.kind()))
+    }
+}
+
 /// An error and its causes, on one line.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

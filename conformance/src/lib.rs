@@ -22,6 +22,7 @@
 //! | `target`, `kits` | the subject of a run |
 //! | `runner`, `known`, `report`, `exit` | run cases, judge them by the known-failing list, report, exit code |
 //! | `raw` | a peer that speaks the wire by hand |
+//! | `real` | bring a real federation up, and take it down (Linux) |
 //! | [`suites`] | the cases |
 //! | `cli` | the command line |
 
@@ -34,6 +35,8 @@ mod kits;
 mod known;
 mod need;
 mod raw;
+#[cfg(target_os = "linux")]
+mod real;
 mod report;
 pub mod requirement;
 mod runner;

@@ -1,7 +1,6 @@
 //! Certificates and keys that a raw peer presents, genuine and forged.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use flare_wire::PrivateKey;
@@ -67,12 +66,6 @@ impl Identity {
             signing: PrivateKey::from_pem(text).map_err(|_| bad("key"))?,
             pem,
         })
-    }
-
-    /// Writes this identity into the kit at `kit`, in the place of its own.
-    pub(crate) fn write_to_kit(&self, kit: &Path, key_pem: &[u8]) -> io::Result<()> {
-        fs::write(kit.join("startup/client.crt"), &self.pem)?;
-        fs::write(kit.join("startup/client.key"), key_pem)
     }
 }
 

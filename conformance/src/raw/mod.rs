@@ -6,6 +6,8 @@
 mod admin;
 mod half_open;
 mod identity;
+mod impostor;
+mod kit_copy;
 mod peer;
 mod tls;
 mod wire;
@@ -13,6 +15,8 @@ mod wire;
 pub(crate) use admin::{Admin, challenge, read_reply, register, register_request, value};
 pub(crate) use half_open::HalfOpen;
 pub(crate) use identity::{Authority, Identity, NewSubject};
+pub(crate) use impostor::Impostor;
+pub(crate) use kit_copy::KitCopy;
 pub(crate) use peer::{FINAL, Peer, Stream, is_topic};
 pub(crate) use tls::{TlsRefusal, probe};
 pub(crate) use wire::{Received, Wire};

@@ -1,7 +1,7 @@
 //! One raw endpoint: HELLO, frames and cell messages, sent one by one.
 
 use std::collections::VecDeque;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use flare_wire::cell::{Encoding, Headers, Hello, Message, MessageKind, Payload, SERVER, channel, headers};
@@ -72,10 +72,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Connects as a new admin endpoint and waits for READY.
+    /// Connects as a new admin endpoint, and waits until the server works with it.
     pub(crate) async fn connect(server: &ServerAddress, identity: &Identity) -> CaseResult<Self> {
         let mut peer = Self::open(server, identity).await?;
         peer.say_hello().await?;
+        peer.established().await?;
         Ok(peer)
     }
 
@@ -129,6 +130,20 @@ impl Peer {
     pub(crate) async fn say_hello(&mut self) -> CaseResult<Frame> {
         self.send_hello().await?;
         self.ready().await
+    }
+
+    /// Waits until the server works with this endpoint. A real server says READY before it has entered the endpoint,
+    /// and drops frames that overtake that; only from then on it answers PING.
+    pub(crate) async fn established(&mut self) -> CaseResult {
+        const BETWEEN_PINGS: Duration = Duration::from_millis(50);
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            self.send_ping().await?;
+            if let Ok(pong) = timeout(BETWEEN_PINGS, self.pong()).await {
+                return pong.map(drop);
+            }
+        }
+        Err(Finding::fail(format!("PONG did not come within {} s of READY", PATIENCE.as_secs())))
     }
 
     /// Sends HELLO under this peer's name.
@@ -394,7 +409,15 @@ impl Peer {
 
     /// Sends PING and waits for PONG.
     pub(crate) async fn ping(&mut self) -> CaseResult<Frame> {
-        self.send_frame(FrameKind::Ping, 17, Bytes::new(), Bytes::from_static(&[0xc0])).await?;
+        self.send_ping().await?;
+        self.pong().await
+    }
+
+    async fn send_ping(&mut self) -> CaseResult {
+        self.send_frame(FrameKind::Ping, 17, Bytes::new(), Bytes::from_static(&[0xc0])).await
+    }
+
+    async fn pong(&mut self) -> CaseResult<Frame> {
         match self.wait_for("PONG", |incoming| incoming.is_frame(FrameKind::Pong)).await? {
             Incoming::Frame(frame) => Ok(frame),
             Incoming::Message(_) => Err(Finding::harness("a message is no frame")),

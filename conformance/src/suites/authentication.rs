@@ -13,7 +13,7 @@ use crate::raw::{
     Admin, Authority, HalfOpen, Identity, NewSubject, Peer, TlsRefusal, challenge, probe, register, register_request,
     value,
 };
-use crate::requirement::reference;
+use crate::requirement::{official, reference};
 use crate::{Case, CaseResult, Context, Finding, Need, Requirement};
 
 const WIRE: &str = "wire-protocol.md";
@@ -26,6 +26,12 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
     reference("AUTH-TLS-001", WIRE, "1.2", "An mTLS server turns away a client that presents no certificate."),
     reference("AUTH-TLS-002", WIRE, "1.2", "An mTLS server turns away a certificate that its root did not issue."),
     reference("AUTH-TLS-003", WIRE, "1.2", "An mTLS server turns away a certificate that is expired or not yet valid."),
+    reference(
+        "AUTH-TLS-004",
+        WIRE,
+        "1.2",
+        "A server accepts every certificate that its root issued and that is valid, also one it never saw.",
+    ),
     reference(
         "AUTH-CHALLENGE-001",
         WIRE,
@@ -78,7 +84,13 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         "AUTH-HARM-001",
         WIRE,
         "2",
-        "Connections that stop in the middle of a handshake do not keep the server from serving others.",
+        "Connections that stop after TLS, in the middle of a handshake, do not keep the server from serving others.",
+    ),
+    official(
+        "AUTH-HARM-002",
+        "fuel/f3/drivers/aio_http_driver.py",
+        "AioHttpDriver.listen",
+        "Over http, connections that stop before or within TLS do not keep the server from serving others.",
     ),
 ];
 
@@ -101,6 +113,13 @@ pub(super) fn cases() -> Vec<Case> {
             refused(context, |context, kit| issue(context, kit, FAR_AHEAD).map(Some))
         })
         .checks(&["AUTH-TLS-003"])
+        .needs([Need::RootKey]),
+        Case::new(
+            "authentication.tls.new-certificate",
+            "another certificate of the project's root is accepted",
+            reissued,
+        )
+        .checks(&["AUTH-TLS-004"])
         .needs([Need::RootKey]),
         Case::new("authentication.challenge", "the server proves who it is", server_proof)
             .checks(&["AUTH-CHALLENGE-001"]),
@@ -152,9 +171,11 @@ pub(super) fn cases() -> Vec<Case> {
             })
         })
         .checks(&["AUTH-STAMP-001"]),
-        Case::new("authentication.stamp.forged-token", "a token that was signed by its holder gets silence", |context| {
-            silence(context, forged)
-        })
+        Case::new(
+            "authentication.stamp.forged-token",
+            "a token that was signed by its holder gets silence",
+            |context| silence(context, forged),
+        )
         .checks(&["AUTH-STAMP-001"]),
         Case::new("authentication.stamp.other-name", "a token under another name gets silence", |context| {
             silence(context, |admin| {
@@ -167,6 +188,15 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("authentication.stamp.no-ssid", "the stamp needs no ssid", no_ssid).checks(&["AUTH-STAMP-003"]),
         Case::new("authentication.half-handshakes", "connections that fall silent harm nobody", half_handshakes)
             .checks(&["AUTH-HARM-001"]),
+        // Not over tcp: a real 2.9.0 server does one TLS handshake at a time there, so the case would shut every
+        // other one out for as long as it lasts.
+        Case::new(
+            "authentication.half-handshakes.tls",
+            "connections that fall silent within TLS harm nobody",
+            half_tls,
+        )
+        .checks(&["AUTH-HARM-002"])
+        .needs([Need::Scheme("http")]),
     ]
 }
 
@@ -204,6 +234,12 @@ async fn refused(
         TlsRefusal::Refused(_) => unharmed(&context).await,
         TlsRefusal::Accepted => Err(Finding::fail("the server accepted the connection")),
     }
+}
+
+async fn reissued(context: Context) -> CaseResult {
+    let kit = context.any_kit()?;
+    let mut admin = Admin::register_as(&kit.server, &kit.user, issue(&context, kit, ALWAYS)?).await?;
+    admin.log_in().await
 }
 
 async fn server_proof(context: Context) -> CaseResult {
@@ -251,8 +287,7 @@ async fn register_twice(context: Context) -> CaseResult {
     let kit = context.any_kit()?;
     let mut admin = Admin::register(kit).await?;
     let nonce = admin.server.reply.nonce.clone();
-    let request =
-        register_request(&mut admin.peer, &kit.user, &kit.server.project_name, &admin.identity, &nonce);
+    let request = register_request(&mut admin.peer, &kit.user, &kit.server.project_name, &admin.identity, &nonce);
     unauthenticated(&register(&mut admin.peer, &request).await?, "no registration session")
 }
 
@@ -356,13 +391,23 @@ async fn no_ssid(context: Context) -> CaseResult {
     admin.command("list_sessions").await.map(drop)
 }
 
+async fn half_tls(context: Context) -> CaseResult {
+    let kit = context.any_kit()?;
+    let mut silent = Vec::new();
+    for _ in 0..5 {
+        silent.push(HalfOpen::connected(&kit.server).await?);
+        silent.push(HalfOpen::half_client_hello(&kit.server).await?);
+    }
+    unharmed(&context).await?;
+    drop(silent);
+    unharmed(&context).await
+}
+
 async fn half_handshakes(context: Context) -> CaseResult {
     let kit = context.any_kit()?;
     let identity = Identity::of_kit(&kit.path)?;
     let mut silent = Vec::new();
     for _ in 0..5 {
-        silent.push(HalfOpen::connected(&kit.server).await?);
-        silent.push(HalfOpen::half_client_hello(&kit.server).await?);
         silent.push(HalfOpen::tls(&kit.server, &identity).await?);
     }
     // An endpoint without HELLO, one with HELLO, one with a challenge, and one that promises a stream.

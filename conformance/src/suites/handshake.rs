@@ -254,6 +254,7 @@ async fn odd_prefix(context: Context) -> CaseResult {
     let hello = odd(FrameKind::Hello, 0, Bytes::new(), payload);
     peer.send_bytes(encode(&hello)?).await?;
     peer.ready().await?;
+    peer.established().await?;
     let (request, id) = peer.request_headers(channel::TASK, channel::CHALLENGE);
     let request = request.with("cn", context.any_kit()?.user.as_str()).with("nonce", "nonce");
     let frame = odd(FrameKind::Data, 1, request.encode().into(), Bytes::new());
@@ -355,6 +356,7 @@ async fn split_frames(context: Context) -> CaseResult {
         peer.send_bytes(Bytes::copy_from_slice(byte)).await?;
     }
     peer.ready().await?;
+    peer.established().await?;
 
     // Three requests in one piece, and the beginning of a fourth with the rest later.
     let mut ids = Vec::new();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use flare_wire::Moment;
 use flare_wire::auth::{DEFAULT_STUDY, LoginHeaders, SessionToken, proof_text};
-use flare_wire::certificate::Certificate;
 use flare_wire::cell::{Headers, Payload, channel};
+use flare_wire::certificate::Certificate;
 use flare_wire::hci::{Item, Reply, Request};
 use flare_wire::is_uuid4;
 use flare_wire::msgpack::Value;
@@ -20,7 +20,12 @@ const SERVER: &str = "server-behaviour.md";
 const NO_SUCH_STUDY: &str = "no-such-study-of-the-conformance-suite";
 
 pub(super) const REQUIREMENTS: &[Requirement] = &[
-    reference("LOGIN-OK-001", SERVER, "4", "A login is answered with the string OK and a session token, meta is empty."),
+    reference(
+        "LOGIN-OK-001",
+        SERVER,
+        "4",
+        "A login is answered with the string OK and a session token, meta is empty.",
+    ),
     reference(
         "LOGIN-OK-002",
         SERVER,
@@ -42,7 +47,11 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         "A login with the wrong number of arguments, a bad signature, a user who is not the certificate's, or a \
          certificate of another root is answered with the string REJECT, meta is empty.",
     ),
-    recorded("LOGIN-REJECT-002", "_cert_login.no_headers", "A login without its headers is an error that names TypeError."),
+    recorded(
+        "LOGIN-REJECT-002",
+        "_cert_login.no_headers",
+        "A login without its headers is an error that names TypeError.",
+    ),
     recorded("LOGIN-STUDY-001", "_cert_login.study_not_str", "A study that is no text is AUTH_INVALID_STUDY."),
     recorded("LOGIN-STUDY-002", "_cert_login.study_bad_name", "A malformed study name is AUTH_INVALID_STUDY_NAME."),
     reference(
@@ -92,21 +101,27 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("login.other-authority", "a login with a certificate of another root is rejected", other_authority)
             .checks(&["LOGIN-REJECT-001"]),
         Case::new("login.study.not-text", "a study that is no text is refused", |context| {
-            login(context, |headers| headers.study = Some(Value::from(5)), |reply| {
-                text(reply, "REJECT: AUTH_INVALID_STUDY: study must be a string")
-            })
+            login(
+                context,
+                |headers| headers.study = Some(Value::from(5)),
+                |reply| text(reply, "REJECT: AUTH_INVALID_STUDY: study must be a string"),
+            )
         })
         .checks(&["LOGIN-STUDY-001"]),
         Case::new("login.study.null", "a study that is null is refused", |context| {
-            login(context, |headers| headers.study = Some(Value::Nil), |reply| {
-                text(reply, "REJECT: AUTH_INVALID_STUDY: study must be a string")
-            })
+            login(
+                context,
+                |headers| headers.study = Some(Value::Nil),
+                |reply| text(reply, "REJECT: AUTH_INVALID_STUDY: study must be a string"),
+            )
         })
         .checks(&["LOGIN-STUDY-001"]),
         Case::new("login.study.bad-name", "a malformed study name is refused", |context| {
-            login(context, |headers| headers.study = Some("BAD NAME".into()), |reply| {
-                text(reply, "REJECT: AUTH_INVALID_STUDY_NAME: invalid study name 'BAD NAME'")
-            })
+            login(
+                context,
+                |headers| headers.study = Some("BAD NAME".into()),
+                |reply| text(reply, "REJECT: AUTH_INVALID_STUDY_NAME: invalid study name 'BAD NAME'"),
+            )
         })
         .checks(&["LOGIN-STUDY-002"]),
         Case::new("login.study.unknown", "an unknown study is refused", |context| {
@@ -123,7 +138,8 @@ async fn accepted(context: Context, who: Who) -> CaseResult {
     let headers = admin.login_headers(DEFAULT_STUDY);
     let reply = admin.cert_login(&format!("_cert_login {}", kit.user), &headers).await?;
     let token = token(&admin, &reply)?;
-    let chain = Certificate::chain_from_pem(&admin.identity.pem).map_err(|_| Finding::harness("the kit's certificate"))?;
+    let chain =
+        Certificate::chain_from_pem(&admin.identity.pem).map_err(|_| Finding::harness("the kit's certificate"))?;
     let expiry = chain.first().map(Certificate::not_after);
     ensure_eq!(token.name, kit.user, "user in the token");
     ensure_eq!(token.role, who.role.as_str(), "role in the token");
@@ -227,12 +243,8 @@ async fn other_user(context: Context) -> CaseResult {
 async fn other_authority(context: Context) -> CaseResult {
     let kit = context.any_kit()?;
     let mut admin = Admin::register(kit).await?;
-    let subject = NewSubject {
-        name: &kit.user,
-        org: &kit.org,
-        role: "project_admin",
-        validity: ((2020, 1, 1), (2099, 1, 1)),
-    };
+    let subject =
+        NewSubject { name: &kit.user, org: &kit.org, role: "project_admin", validity: ((2020, 1, 1), (2099, 1, 1)) };
     let forged = Authority::impostor(&kit.server.project_name)?.issue(&subject, &kit.key_pem()?)?;
     let signature = forged.signing.sign(admin.peer.random(), &proof_text(&kit.user, ""));
     let headers = LoginHeaders::new(&kit.user, &forged.pem, &signature, DEFAULT_STUDY);

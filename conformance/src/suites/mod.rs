@@ -1,6 +1,8 @@
 //! The cases, grouped by what they are about, and the requirements they check.
 
+mod api;
 mod authentication;
+mod connecting;
 mod handshake;
 mod login;
 mod messages;
@@ -11,13 +13,35 @@ mod streams;
 use crate::{Case, Requirement};
 
 /// Every requirement, by suite.
-pub(crate) static REQUIREMENTS: &[&[Requirement]] =
-    &[handshake::REQUIREMENTS, authentication::REQUIREMENTS, messages::REQUIREMENTS, streams::REQUIREMENTS, login::REQUIREMENTS, sessions::REQUIREMENTS, recorded::REQUIREMENTS];
+pub(crate) static REQUIREMENTS: &[&[Requirement]] = &[
+    handshake::REQUIREMENTS,
+    connecting::REQUIREMENTS,
+    api::REQUIREMENTS,
+    authentication::REQUIREMENTS,
+    messages::REQUIREMENTS,
+    streams::REQUIREMENTS,
+    login::REQUIREMENTS,
+    sessions::REQUIREMENTS,
+    recorded::REQUIREMENTS,
+];
 
 /// Every case.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    [handshake::cases(), authentication::cases(), messages::cases(), streams::cases(), login::cases(), sessions::cases(), recorded::cases()].into_iter().flatten().collect()
+    [
+        handshake::cases(),
+        connecting::cases(),
+        api::cases(),
+        authentication::cases(),
+        messages::cases(),
+        streams::cases(),
+        login::cases(),
+        sessions::cases(),
+        recorded::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[cfg(test)]

@@ -79,7 +79,12 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         "2.2",
         "report_version belongs to no category: in the default policy only a project_admin may use it.",
     ),
-    reference("READ-AUTHORIZATION-004", SERVER, "2.3", "report_env needs the right on the server as well as on the site."),
+    reference(
+        "READ-AUTHORIZATION-004",
+        SERVER,
+        "2.3",
+        "report_env needs the right on the server as well as on the site.",
+    ),
     reference(
         "READ-JOBS-001",
         SERVER,
@@ -99,12 +104,7 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         "5",
         "A job id that is missing is a syntax_error, one that is no UUID of version 4 an invalid_job_id, in lower case.",
     ),
-    reference(
-        "READ-JOB-META-002",
-        SERVER,
-        "5",
-        "An unknown job is `no such job`, in lower case and for every role.",
-    ),
+    reference("READ-JOB-META-002", SERVER, "5", "An unknown job is `no such job`, in lower case and for every role."),
     reference("READ-STUDIES-001", SERVER, "12", "list_studies takes no arguments."),
     reference("READ-SHELL-TARGET-001", SERVER, "7", "A shell command needs one target, the server or one site."),
     reference(
@@ -329,10 +329,8 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 fn case(group: &Group, name: &'static str) -> Case {
-    let slug: Vec<String> = name
-        .split('.')
-        .map(|part| part.trim_start_matches('_').replace('_', "-").to_lowercase())
-        .collect();
+    let slug: Vec<String> =
+        name.split('.').map(|part| part.trim_start_matches('_').replace('_', "-").to_lowercase()).collect();
     Case::new(
         format!("recorded.{}.{}", group.slug, slug.join("-")),
         format!("the reply is that of the recording {name}"),
@@ -363,7 +361,8 @@ async fn replay(context: Context, name: &'static str) -> CaseResult {
     };
     let reply = admin.command_with(&names.of_target(line), meta).await?;
 
-    let observed: Value = serde_json::from_str(&reply.to_json()).map_err(|error| Finding::harness(error.to_string()))?;
+    let observed: Value =
+        serde_json::from_str(&reply.to_json()).map_err(|error| Finding::harness(error.to_string()))?;
     let expected: Value = serde_json::from_str(&names.of_target(&recorded.reply.to_string()))
         .map_err(|error| Finding::harness(error.to_string()))?;
     let keys = |reply: &Value| reply["meta"].as_object().map(|meta| meta.keys().cloned().collect::<Vec<_>>());
@@ -401,9 +400,11 @@ impl Names {
     /// all are replaced by marks first.
     fn of_target(&self, text: &str) -> String {
         let mark = |index: usize| format!("\u{1}{index}\u{2}");
-        let marked = self.0.iter().enumerate().fold(text.to_owned(), |text, (index, (recorded, _))| {
-            text.replace(recorded.as_str(), &mark(index))
-        });
+        let marked = self
+            .0
+            .iter()
+            .enumerate()
+            .fold(text.to_owned(), |text, (index, (recorded, _))| text.replace(recorded.as_str(), &mark(index)));
         self.0.iter().enumerate().fold(marked, |text, (index, (_, actual))| text.replace(&mark(index), actual))
     }
 }

@@ -31,8 +31,16 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
     reference("SESSION-TOKEN-005", "wire-protocol.md", "6.5", "A token may be used from another endpoint."),
     recorded("SESSION-LOGOUT-001", "_logout.ok", "A logout is answered with the string OK, meta is empty."),
     recorded("SESSION-LOGOUT-002", "_logout.no_token", "A logout needs a token."),
-    recorded("SESSION-CHECK-001", "_check_session.ok", "_check_session of a live session is answered with the string OK."),
-    recorded("SESSION-CHECK-002", "_check_session.no_token", "_check_session without a token is error invalid_session."),
+    recorded(
+        "SESSION-CHECK-001",
+        "_check_session.ok",
+        "_check_session of a live session is answered with the string OK.",
+    ),
+    recorded(
+        "SESSION-CHECK-002",
+        "_check_session.no_token",
+        "_check_session without a token is error invalid_session.",
+    ),
     recorded("SESSION-CHECK-003", "_check_session.bad_token", "_check_session of a forged token is session_inactive."),
     recorded(
         "SESSION-CHECK-004",
@@ -66,10 +74,17 @@ pub(super) fn cases() -> Vec<Case> {
             .checks(&["SESSION-TOKEN-005"]),
         Case::new("session.no-token", "a command without a token is refused", no_token)
             .checks(&["SESSION-TOKEN-004", "SESSION-LOGOUT-002"]),
-        Case::new("session.token.empty", "an empty token is refused, but counts as none for _check_session", empty_token)
-            .checks(&["SESSION-TOKEN-003", "SESSION-CHECK-005"]),
-        Case::new("session.check", "_check_session tells live sessions from others", check)
-            .checks(&["SESSION-CHECK-001", "SESSION-CHECK-002", "SESSION-CHECK-003"]),
+        Case::new(
+            "session.token.empty",
+            "an empty token is refused, but counts as none for _check_session",
+            empty_token,
+        )
+        .checks(&["SESSION-TOKEN-003", "SESSION-CHECK-005"]),
+        Case::new("session.check", "_check_session tells live sessions from others", check).checks(&[
+            "SESSION-CHECK-001",
+            "SESSION-CHECK-002",
+            "SESSION-CHECK-003",
+        ]),
     ];
     for (slug, spoil) in [
         ("forged", forged as fn(&mut Admin) -> CaseResult<String>),
@@ -85,11 +100,10 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(case.checks(&["SESSION-TOKEN-003", "SESSION-CHECK-003"]));
     }
     for who in [Who::PROJECT_ADMIN, Who::MEMBER, Who::OTHER_MEMBER] {
-        let case = Case::new(
-            format!("session.list.{}", who.slug()),
-            format!("a {who} sees all sessions"),
-            move |context| list(context, who),
-        );
+        let case =
+            Case::new(format!("session.list.{}", who.slug()), format!("a {who} sees all sessions"), move |context| {
+                list(context, who)
+            });
         cases.push(case.checks(&["SESSION-LIST-001", "SESSION-LIST-002"]).needs([Need::Admin(who)]));
     }
     cases
