@@ -15,6 +15,8 @@ mod endpoint;
 mod fobs;
 mod frame;
 mod hci;
+#[cfg(feature = "link")]
+mod link;
 mod msgpack;
 mod mutation;
 mod network;
