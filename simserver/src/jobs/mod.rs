@@ -8,8 +8,10 @@
 //! | [`archive`] | an uploaded zip, read within limits |
 //! | [`content_hash`] | what a submit token compares |
 //! | [`definition`] | an archive becomes a [`JobDefinition`](definition::JobDefinition) or the real server's refusal |
+//! | [`federation`] | what jobs see of the sites, studies and policies |
 //! | [`meta`] | a job's meta at every stage |
 //! | [`python`] | the texts of Python that users see: JSON errors, exceptions, durations, times |
+//! | [`scheduler`] | which waiting job starts, and why the others do not |
 //! | [`signature`] | whether an app is signed, and by whom |
 //! | [`submit_records`] | submit tokens: one token, one job |
 //! | [`submitter`] | who submits, clones or deletes |
@@ -19,8 +21,10 @@
 pub mod archive;
 pub mod content_hash;
 pub mod definition;
+pub mod federation;
 pub mod meta;
 pub mod python;
+pub mod scheduler;
 pub mod signature;
 pub mod submit_records;
 pub mod submitter;

@@ -133,6 +133,30 @@ fn is_memory(text: &str) -> bool {
     })
 }
 
+/// The resources that a job asks of a site's resource manager. CPUs and memory are the launcher's business, and zero
+/// GPUs are none.
+#[must_use]
+pub fn resource_requirement(meta: &JsonObject, site: &str) -> JsonObject {
+    let empty = JsonObject::new();
+    let spec = meta.get("resource_spec").and_then(Value::as_object).unwrap_or(&empty);
+    let of = |key: &str| spec.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
+    let own = of(site);
+    let mut result = if !spec.contains_key(DEFAULT_RESOURCES) && is_nested(&own) {
+        of_mode(&own, "process").unwrap_or_default()
+    } else {
+        let mut resolved = of(DEFAULT_RESOURCES);
+        resolved.extend(of_mode(&own, "process").unwrap_or_default());
+        resolved.shift_remove("num_of_cpus");
+        resolved.shift_remove("memory");
+        resolved
+    };
+    if result.get("num_of_gpus").and_then(Value::as_f64) == Some(0.0) {
+        result.shift_remove("num_of_gpus");
+        result.shift_remove("mem_per_gpu_in_GiB");
+    }
+    result
+}
+
 /// Checks `launcher_spec`.
 pub(super) fn launcher_spec(job: &str, meta: &JsonObject) -> Result<(), PythonError> {
     let spec = match meta.get("launcher_spec") {
