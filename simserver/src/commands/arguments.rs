@@ -1,0 +1,77 @@
+//! The argument parsers of the commands that have one.
+//!
+//! Names, order and help texts are those of nvflare 2.9.0, since errors and the table of commands show them.
+
+use crate::core::argparse::{Count, ErrorStyle, OptionSpec, Parser};
+
+const fn validator(options: &'static [OptionSpec], positionals: &'static [(&'static str, Count)]) -> Parser {
+    Parser { options, positionals, errors: ErrorStyle::Last }
+}
+
+const ONE_FILE: &[(&str, Count)] = &[("file", Count::OneOrMore)];
+
+/// Words after `ls target`.
+pub const LS: Parser = validator(
+    &[
+        OptionSpec::flag("-a"),
+        OptionSpec::flag("-l"),
+        OptionSpec::flag("-t"),
+        OptionSpec::flag("-S"),
+        OptionSpec::flag("-R"),
+        OptionSpec::flag("-u"),
+    ],
+    &[("file", Count::Optional)],
+);
+
+/// Words after `cat target`.
+pub const CAT: Parser = validator(
+    &[OptionSpec::flag("-n"), OptionSpec::flag("-b"), OptionSpec::flag("-s"), OptionSpec::flag("-T")],
+    ONE_FILE,
+);
+
+/// Words after `head target`.
+pub const HEAD: Parser = validator(&[OptionSpec::integer("-c"), OptionSpec::integer("-n")], ONE_FILE);
+
+/// Words after `tail target`.
+pub const TAIL: Parser = HEAD;
+
+/// Words after `grep target`.
+pub const GREP: Parser = validator(
+    &[OptionSpec::flag("-n"), OptionSpec::flag("-i"), OptionSpec::flag("-b")],
+    &[("pattern", Count::One), ("file", Count::OneOrMore)],
+);
+
+/// Words after `pwd`, as a site checks them.
+pub const PWD: Parser = validator(&[], &[]);
+
+/// Words after `list_jobs`.
+pub const LIST_JOBS: Parser = Parser {
+    options: &[
+        OptionSpec::flag("-d"),
+        OptionSpec::flag("-u"),
+        OptionSpec::flag("-r"),
+        OptionSpec::text("-n"),
+        OptionSpec::integer("-m"),
+        OptionSpec::text("--submit-token"),
+    ],
+    positionals: &[("job_id", Count::Optional)],
+    errors: ErrorStyle::FirstWithHelp(LIST_JOBS_HELP),
+};
+
+/// Follows every error in the arguments of `list_jobs`.
+pub const LIST_JOBS_HELP: &str = "\
+usage: list_jobs [-d] [-u] [-r] [-n N] [-m M] [--submit-token SUBMIT_TOKEN]
+                 [job_id]
+
+positional arguments:
+  job_id                Job ID prefix
+
+options:
+  -d                    Show detailed list
+  -u                    List jobs submitted by the same user
+  -r                    List jobs in reverse order of submission time
+  -n N                  Filter by job name prefix
+  -m M                  Maximum number of jobs that will be listed
+  --submit-token SUBMIT_TOKEN
+                        retry-safe submit token
+";

@@ -1,0 +1,165 @@
+//! What is checked before a command runs. The order of the checks shows in the replies: wrong arguments, targets and
+//! jobs come before missing rights.
+//!
+//! Source: `reference/server-behaviour.md` sections 1, 2.3, 3, 5 and 7.
+
+use flare_wire::hci::MetaStatus;
+
+use super::call::{Call, Step};
+use super::ids;
+use super::shell::Program;
+use super::targets::TargetKind;
+use crate::core::Person;
+use crate::core::jobs::text;
+use crate::core::studies::study_of;
+
+/// What is checked of a command.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Check {
+    /// Nothing: any user may.
+    Nothing,
+    /// The right that is named like the command.
+    Policy,
+    /// The targets; and the right, unless it is left to the sites.
+    ServerOperation,
+    /// The same, the last word being no target.
+    ServerOperationWithConfig,
+    /// All words are sites; and the right.
+    ClientOperation,
+    /// The role `project_admin`, whatever the policy says.
+    ProjectAdmin,
+    /// One of the roles that manage studies.
+    StudyAdmin,
+    /// One of the four standard roles.
+    StudyUser,
+    /// The job; and the right, which may depend on who submitted it.
+    JobId,
+    /// The same, with targets behind the job.
+    Job,
+    /// The same, the last word being no target.
+    JobWithConfig,
+    /// The same, and the job has to run, which comes before the right.
+    RunningJob,
+    /// The arguments of a shell command; and the right, when it is for the server.
+    Shell(&'static Program),
+}
+
+/// What a check leaves to the policy.
+enum Need {
+    /// Nothing.
+    Nothing,
+    /// The right that is named like the command.
+    Right,
+}
+
+impl Call<'_> {
+    /// Runs the checks of the command, the policy last.
+    pub(super) fn check(&mut self) -> Step {
+        if let Need::Nothing = self.pre_check()? {
+            return Ok(());
+        }
+        let submitter = self.job.as_ref().map_or_else(Person::default, |job| {
+            Person::new(text(job, "submitter_name"), text(job, "submitter_org"), text(job, "submitter_role"))
+        });
+        let allowed = self.sim.authorize(self.command.name, &self.person(), &submitter);
+        if let Err(refusal) = allowed {
+            let shown = format!("Authorization Error: {refusal}");
+            return self.refuse_with(&shown, &MetaStatus::NotAuthorized, &refusal);
+        }
+        Ok(())
+    }
+
+    fn pre_check(&mut self) -> Step<Need> {
+        match self.command.check {
+            Check::Nothing => Ok(Need::Nothing),
+            Check::Policy => Ok(Need::Right),
+            Check::ServerOperation => self.server_operation(self.arguments().to_vec()),
+            Check::ServerOperationWithConfig => {
+                let Some((_, targets)) = self.arguments().split_last().filter(|(_, targets)| !targets.is_empty()) else {
+                    return self.refuse(&MetaStatus::Error, "syntax error: please provide target_type and config");
+                };
+                let targets = targets.to_vec();
+                self.server_operation(targets)
+            }
+            Check::ClientOperation => {
+                let targets = [&["client".to_owned()], self.arguments()].concat();
+                self.read_targets(&targets)?;
+                Ok(Need::Right)
+            }
+            Check::ProjectAdmin => self.role_among(&["project_admin"], "not authorized"),
+            Check::StudyAdmin => self.role_among(&["project_admin", "org_admin"], "NOT_AUTHORIZED"),
+            Check::StudyUser => {
+                self.role_among(&["project_admin", "org_admin", "lead", "member"], "NOT_AUTHORIZED")
+            }
+            Check::JobId => self.job(),
+            Check::Job => self.job_with_targets(self.arguments().get(1..).unwrap_or_default().to_vec()),
+            Check::JobWithConfig => {
+                if self.arguments().len() < 3 {
+                    let text = "syntax error: please provide job_id, target_type, and config";
+                    return self.refuse(&MetaStatus::Error, text);
+                }
+                let last = self.arguments().len() - 1;
+                self.job_with_targets(self.arguments()[1..last].to_vec())
+            }
+            Check::RunningJob => {
+                if self.arguments().len() < 2 {
+                    let usage = format!("Usage: {}", self.command.usage);
+                    return self.refuse_with(&usage, &MetaStatus::SyntaxError, "");
+                }
+                self.job_with_targets(self.arguments()[1..].to_vec())?;
+                self.must_run()
+            }
+            Check::Shell(program) => self.shell_arguments(program).map(|server| {
+                // A site decides for itself.
+                if server { Need::Right } else { Need::Nothing }
+            }),
+        }
+    }
+
+    fn server_operation(&mut self, targets: Vec<String>) -> Step<Need> {
+        match self.read_targets(&targets)? {
+            TargetKind::Client if !self.in_study() => Ok(Need::Nothing),
+            _ => Ok(Need::Right),
+        }
+    }
+
+    fn role_among(&mut self, roles: &[&str], refusal: &str) -> Step<Need> {
+        let (_, _, role) = self.user();
+        if roles.contains(&role) {
+            return Ok(Need::Nothing);
+        }
+        let refusal = format!("{refusal} for {role}");
+        self.refuse_with(&refusal, &MetaStatus::NotAuthorized, "")
+    }
+
+    fn job(&mut self) -> Step<Need> {
+        let Some(id) = self.arguments().first() else {
+            return self.refuse_with("syntax error: missing job_id", &MetaStatus::SyntaxError, "missing job_id");
+        };
+        let id = id.to_lowercase();
+        if !ids::is_uuid4(&id) {
+            return self.refuse_with(&format!("invalid job_id {id}"), &MetaStatus::InvalidJobId, &id);
+        }
+        // That there is such a job in another study is nobody's business, not even the project admin's.
+        let job = self.sim.jobs().meta(&id).filter(|meta| study_of(meta) == self.study()).cloned();
+        if job.is_none() {
+            return self.refuse_with(&format!("no such job: {id}"), &MetaStatus::InvalidJobId, &id);
+        }
+        self.job = job;
+        Ok(Need::Right)
+    }
+
+    fn job_with_targets(&mut self, targets: Vec<String>) -> Step<Need> {
+        let need = self.job()?;
+        if !targets.is_empty() {
+            self.read_targets(&targets)?;
+        }
+        Ok(need)
+    }
+
+    /// No job runs in the simulation yet, whatever its stored status says.
+    fn must_run(&mut self) -> Step<Need> {
+        let id = self.arguments().first().map(|id| id.to_lowercase()).unwrap_or_default();
+        self.refuse_with(&format!("Job_id: {id} is not running."), &MetaStatus::JobNotRunning, &id)
+    }
+}

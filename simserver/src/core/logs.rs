@@ -1,0 +1,98 @@
+//! The log files of a participant: `audit.log`, `log.txt`, `log.json`.
+//!
+//! Source: `reference/server-behaviour.md` section 17; the lines of `log.txt` and `log.json` are those that a real
+//! server of release 2.9.0 writes on the same occasions.
+
+use flare_wire::hci::python_json;
+use flare_wire::{Moment, Randomness};
+use serde_json::json;
+
+use super::{LocalTime, VirtualFiles};
+
+/// The audit log: one line per command.
+const AUDIT: &str = "audit.log";
+
+/// Files that a running participant has, beside its kit.
+const LOG_FILES: [&str; 5] = [AUDIT, "error_log.txt", "log.json", "log.txt", "log_fl.txt"];
+
+/// The longest that a log becomes; then its older half goes. A real one grows until the disk is full.
+const MAX_LOG: usize = 4 << 20;
+
+/// Characters of a command that the audit log keeps.
+const MAX_ACTION: usize = 100;
+
+/// Commands that leave no line, when they have no arguments.
+const NOT_AUDITED: [&str; 2] = ["_check_session", "_commands"];
+
+/// Creates the files that are not there.
+pub(super) fn prepare(files: &mut VirtualFiles, now: Moment) {
+    for name in LOG_FILES {
+        if files.node(name).is_err() {
+            files.insert(name, Vec::new(), 0o644, now);
+        }
+    }
+    files.insert_directory("transfer", 0o755, now);
+}
+
+/// Writes the line of a command; returns the id of the event, which sites refer to, or nothing when the command
+/// leaves no line.
+pub(super) fn audit_command(
+    files: &mut VirtualFiles,
+    now: Moment,
+    clock: LocalTime,
+    random: &mut Randomness,
+    user: &str,
+    line: &str,
+) -> String {
+    let action: String = line.chars().take(MAX_ACTION).collect();
+    if NOT_AUDITED.contains(&action.as_str()) {
+        return String::new();
+    }
+    let event = random.uuid();
+    let line = format!("[E:{event}][T:{}][U:{user}][A:{action}]\n", clock.stamp(now));
+    files.append(AUDIT, &line, now, MAX_LOG);
+    event
+}
+
+/// Writes the line of a request that came to a site, with the server's event that caused it.
+pub(super) fn audit_request(
+    files: &mut VirtualFiles,
+    now: Moment,
+    clock: LocalTime,
+    random: &mut Randomness,
+    user: &str,
+    topic: &str,
+    cause: &str,
+) {
+    let cause = if cause.is_empty() { String::new() } else { format!("[R:{cause}]") };
+    let line = format!("[E:{}]{cause}[T:{}][U:{user}][A:{topic}]\n", random.uuid(), clock.stamp(now));
+    files.append(AUDIT, &line, now, MAX_LOG);
+}
+
+/// A class that writes to the log, by its full name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source(pub(super) &'static str);
+
+impl Source {
+    pub(super) const SERVER: Self = Self("nvflare.private.fed.server.fed_server.FederatedServer");
+    pub(super) const CLIENT_MANAGER: Self = Self("nvflare.private.fed.server.client_manager.ClientManager");
+    pub(super) const LOGIN: Self = Self("nvflare.fuel.hci.server.login.LoginModule");
+    pub(super) const HCI: Self = Self("nvflare.fuel.hci.server.hci");
+    pub(super) const ROOT: Self = Self("root");
+    pub(super) const CLIENT: Self = Self("nvflare.private.fed.client.fed_client.FederatedClient");
+
+    fn name(self) -> &'static str {
+        self.0.rsplit('.').next().unwrap_or(self.0)
+    }
+}
+
+/// Writes a line to both logs.
+pub(super) fn info(files: &mut VirtualFiles, now: Moment, clock: LocalTime, source: Source, message: &str) {
+    let time = clock.log(now);
+    files.append("log.txt", &format!("{time} - {} - INFO - {message}\n", source.name()), now, MAX_LOG);
+    let entry = python_json(&json!({
+        "asctime": time, "name": source.name(), "fullName": source.0, "levelname": "INFO", "fl_ctx": "",
+        "message": message,
+    }));
+    files.append("log.json", &format!("{entry}\n"), now, MAX_LOG);
+}

@@ -1,0 +1,45 @@
+//! The simulated server as one machine: data in, result out.
+//!
+//! A [`Sim`] knows who may talk to it, who is logged in, which sites there are and what they answer, which jobs and
+//! studies are stored. It reads no clock, touches no socket and no disk, and uses one thread: whoever calls it says
+//! when it is, and with the same seed and the same calls it does the same. Whatever it has to say later, it says
+//! when asked: [`Sim::next_deadline`] tells when, [`Sim::advance`] what.
+//!
+//! Commands are not its affair: [`commands`](crate::commands) turn a line into calls of what is here, and the results
+//! into a reply.
+//!
+//! | module | |
+//! |---|---|
+//! | `config` | [`SimConfig`]: what a server is made of |
+//! | `registration`, `sessions` | challenge, registration, message tokens; admin sessions |
+//! | `authorization`, `studies`, `jobs`, `sites` | the policy, the study registry, stored jobs, simulated sites |
+//! | `files`, `logs`, [`shell`] | the workspaces, what is logged there, and the shell commands on them |
+//! | [`argparse`] | how commands and sites read their arguments |
+//! | `clock`, `passes`, `remembered` | local time, housekeeping, what was verified |
+
+pub mod argparse;
+mod authorization;
+mod clock;
+mod config;
+mod files;
+pub mod jobs;
+mod logs;
+mod passes;
+mod registration;
+mod remembered;
+mod sessions;
+pub mod shell;
+mod sim;
+mod sites;
+pub mod studies;
+
+pub use authorization::{Person, Policy, PolicyError};
+pub use clock::LocalTime;
+pub use config::{HostMemory, Release, Scopes, ServerConfig, SimConfig, SiteBehaviour, SiteConfig};
+pub use files::{Node, NodeKind, PathError, VirtualFiles};
+pub(crate) use registration::Proof;
+pub use registration::RegistrationRefusal;
+pub use sessions::Session;
+pub use sim::{Effect, Sim, Ticket};
+pub use sites::{Asker, Site, SiteAnswer, SiteIndex, SiteReply, SiteRequest, Sites};
+pub use studies::{Study, StudyRegistry, StudyRegistryError};

@@ -1,0 +1,281 @@
+//! The simulated sites: who is registered, and what each answers to an admin request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flare_wire::{Moment, Randomness};
+use serde_json::{Value, json};
+
+use super::config::{SiteBehaviour, SiteConfig};
+use super::shell::{self, NotModelled, Place};
+use super::{LocalTime, Person, VirtualFiles, logs};
+use crate::core::argparse::Parser;
+
+/// Sites say this often that they are there.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What the server asks a site.
+#[derive(Debug, Clone, Copy)]
+pub enum SiteRequest<'a> {
+    /// Which jobs run.
+    CheckStatus,
+    /// Memory of its machine.
+    SystemInfo,
+    /// Resources for jobs.
+    Resources,
+    /// Where and how it runs.
+    Environment,
+    /// Its nvflare version.
+    Version,
+    /// Its privacy scopes.
+    Scopes,
+    /// A shell command; the parser that checks its arguments again, on the site.
+    Shell {
+        /// The command line.
+        line: &'a str,
+        /// Checks the words after the program.
+        parser: &'a Parser,
+    },
+}
+
+impl SiteRequest<'_> {
+    /// The topic that the request travels under, which the site's audit log shows.
+    const fn topic(self) -> &'static str {
+        match self {
+            Self::CheckStatus => "train.check_status",
+            Self::SystemInfo => "sys.info",
+            Self::Resources => "resource_manager.report_resources",
+            Self::Environment => "sys.report_env",
+            Self::Version => "sys.report_version",
+            Self::Scopes => "train.get_scopes",
+            Self::Shell { .. } => "sys.shell",
+        }
+    }
+}
+
+/// Who asks: what goes with a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Name of the user, as it is.
+    pub name: &'a str,
+    /// The user as policies see one.
+    pub person: &'a Person,
+    /// The command, which is the right that is needed.
+    pub command: &'a str,
+    /// The event in the server's audit log.
+    pub event: &'a str,
+}
+
+/// What a site says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SiteReply {
+    /// What was asked for.
+    Body(Value),
+    /// It refuses, in these words.
+    Refused(String),
+}
+
+/// What became of a request to one site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SiteAnswer {
+    /// Name of the site.
+    pub site: Arc<str>,
+    /// What it said; `None` when it did not in time.
+    pub reply: Option<SiteReply>,
+    /// When that was known, counted from the request.
+    pub after: Duration,
+}
+
+/// A registered site.
+#[derive(Debug)]
+pub struct Site {
+    name: Arc<str>,
+    token: String,
+    registered: Moment,
+    config: SiteConfig,
+}
+
+impl Site {
+    /// Its name, which is also its FQCN and FQSN.
+    #[must_use]
+    pub const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its token, which commands accept instead of the name.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// When it last said that it is there.
+    #[must_use]
+    pub fn last_heartbeat(&self, now: Moment) -> Moment {
+        let beats = now.since(self.registered).as_secs() / HEARTBEAT.as_secs();
+        self.registered + Duration::from_secs(beats * HEARTBEAT.as_secs())
+    }
+
+    /// The files of its workspace.
+    #[must_use]
+    pub const fn files(&self) -> &VirtualFiles {
+        &self.config.files
+    }
+
+    fn body(&self, request: SiteRequest<'_>, version: &str, place: (LocalTime, Moment)) -> Result<Value, NotModelled> {
+        let config = &self.config;
+        Ok(match request {
+            // No job runs anywhere yet.
+            SiteRequest::CheckStatus => json!({"running_jobs": []}),
+            SiteRequest::SystemInfo => Value::Object(config.host.to_json()),
+            SiteRequest::Resources => config.resources.clone(),
+            SiteRequest::Environment => json!({
+                "site_name": config.name,
+                "workspace": config.files.path(),
+                "secure_mode": true,
+                "root_url": config.root_url,
+            }),
+            SiteRequest::Version => json!({"version": config.version.as_deref().unwrap_or(version)}),
+            SiteRequest::Scopes => {
+                json!({"scope_names": config.scopes.names, "default_scope": config.scopes.default})
+            }
+            SiteRequest::Shell { line, parser } => {
+                let (clock, now) = place;
+                Value::String(shell_text(line, parser, Place { files: &config.files, clock, now })?)
+            }
+        })
+    }
+}
+
+/// Runs a shell command as a site does, which checks the arguments once more.
+fn shell_text(line: &str, parser: &Parser, place: Place<'_>) -> Result<String, NotModelled> {
+    let check = |words: &[String]| {
+        let refused = parser.parse(words.get(1..).unwrap_or_default()).err();
+        refused.map(|error| format!("Error: {error}"))
+    };
+    Ok(match shell::execute(line, place, check)? {
+        Ok(text) => text,
+        Err(failure) => format!("exception_occurred: {failure}"),
+    })
+}
+
+/// The registered sites, in the order in which they registered.
+#[derive(Debug, Default)]
+pub struct Sites {
+    sites: Vec<Site>,
+    by_name: HashMap<Arc<str>, usize>,
+    by_token: HashMap<String, usize>,
+}
+
+/// A site of [`Sites`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SiteIndex(usize);
+
+impl Sites {
+    /// Registers sites at `now`, but for those in `disabled`.
+    pub(super) fn register(
+        configs: Vec<SiteConfig>,
+        disabled: &[String],
+        now: Moment,
+        clock: LocalTime,
+        project: &str,
+        random: &mut Randomness,
+    ) -> Self {
+        let mut sites = Self::default();
+        for mut config in configs {
+            if disabled.contains(&config.name) {
+                continue;
+            }
+            logs::prepare(&mut config.files, now);
+            let joined = format!("Successfully registered client:{} for project {project}.", config.name);
+            logs::info(&mut config.files, now, clock, logs::Source::CLIENT, &joined);
+            let site = Site { name: config.name.as_str().into(), token: random.uuid(), registered: now, config };
+            let index = sites.sites.len();
+            sites.by_name.insert(site.name.clone(), index);
+            sites.by_token.insert(site.token.clone(), index);
+            sites.sites.push(site);
+        }
+        sites
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Site> {
+        self.sites.iter()
+    }
+
+    /// The places of all of them.
+    pub fn indexes(&self) -> impl Iterator<Item = SiteIndex> + use<> {
+        (0..self.sites.len()).map(SiteIndex)
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, index: SiteIndex) -> Option<&Site> {
+        self.sites.get(index.0)
+    }
+
+    /// The site with this token or name.
+    #[must_use]
+    pub fn find(&self, name_or_token: &str) -> Option<SiteIndex> {
+        self.by_token.get(name_or_token).or_else(|| self.by_name.get(name_or_token)).copied().map(SiteIndex)
+    }
+
+    /// Changes how a site treats requests from now on; false when there is no such site.
+    pub(super) fn set_behaviour(&mut self, name: &str, behaviour: SiteBehaviour) -> bool {
+        let index = self.by_name.get(name).copied();
+        let site = index.and_then(|index| self.sites.get_mut(index));
+        site.is_some_and(|site| {
+            site.config.behaviour = behaviour;
+            true
+        })
+    }
+
+    /// Asks one site, and waits for its answer no longer than `timeout`.
+    pub(super) fn ask(
+        &mut self,
+        index: SiteIndex,
+        request: SiteRequest<'_>,
+        asker: Asker<'_>,
+        timeout: Duration,
+        mut around: Around<'_>,
+    ) -> Result<Option<SiteAnswer>, NotModelled> {
+        let Some(site) = self.sites.get_mut(index.0) else { return Ok(None) };
+        let after = match site.config.behaviour {
+            SiteBehaviour::Answers => Duration::ZERO,
+            SiteBehaviour::Slow(delay) => delay.min(timeout),
+            SiteBehaviour::Silent => timeout,
+        };
+        let unanswered = SiteAnswer { site: site.name.clone(), reply: None, after };
+        if site.config.behaviour == SiteBehaviour::Silent {
+            return Ok(Some(unanswered));
+        }
+        around.audit(site, asker, request);
+        if let SiteBehaviour::Slow(delay) = site.config.behaviour
+            && delay >= timeout
+        {
+            return Ok(Some(unanswered));
+        }
+        let nobody = Person::default();
+        let permitted = site.config.policy.authorize(asker.command, asker.person, &nobody, &site.config.org);
+        let reply = match permitted {
+            Ok(()) => SiteReply::Body(site.body(request, around.version, (around.clock, around.now))?),
+            Err(refusal) => SiteReply::Refused(refusal),
+        };
+        Ok(Some(SiteAnswer { reply: Some(reply), ..unanswered }))
+    }
+}
+
+/// What is around a request to a site.
+pub(super) struct Around<'a> {
+    pub(super) now: Moment,
+    pub(super) clock: LocalTime,
+    pub(super) version: &'static str,
+    pub(super) random: &'a mut Randomness,
+}
+
+impl Around<'_> {
+    fn audit(&mut self, site: &mut Site, asker: Asker<'_>, request: SiteRequest<'_>) {
+        let files = &mut site.config.files;
+        logs::audit_request(files, self.now, self.clock, self.random, asker.name, request.topic(), asker.event);
+    }
+}
