@@ -63,7 +63,12 @@ impl Listener {
             let accepted = tokio::select! {
                 accepted = self.socket.accept() => accepted,
                 // Takes ended tasks out of the set, or it would grow for ever.
-                Some(_) = connections.join_next() => continue,
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a connection has ended in a panic");
+                    }
+                    continue;
+                }
                 // An error means that the server's handle is gone.
                 _ = stopped.wait_for(|stop| *stop) => break,
             };
