@@ -6,6 +6,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`archive`] | an uploaded zip, read within limits |
+//! | [`content`] | what the server needs to know of an archive once it is stored |
 //! | [`content_hash`] | what a submit token compares |
 //! | [`definition`] | an archive becomes a [`JobDefinition`](definition::JobDefinition) or the real server's refusal |
 //! | [`federation`] | what jobs see of the sites, studies and policies |
@@ -19,6 +20,7 @@
 //! Source: `reference/server-behaviour.md` sections 5, 8, 10, 11, 15, 16 and 18, and the nvflare 2.9.0 server.
 
 pub mod archive;
+pub mod content;
 pub mod content_hash;
 pub mod definition;
 pub mod federation;

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};
+use std::time::Duration;
 
+use flare_wire::certificate::Certificate;
 use flare_wire::hci::{Reply, python_json};
+use flare_wire::{Moment, PrivateKey, Randomness};
 use serde_json::{Map, Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
+
+use super::signature::{SIGNATURE_FILE, SUBMITTER_FILE};
+use crate::pki::{Authority, KeyPair, Subject, Validity};
 
 /// A job folder that is zipped as the official client does: directories as entries, everything stored.
 #[derive(Debug, Clone)]
@@ -117,4 +123,53 @@ fn shape(reply: &Value) -> String {
 /// The job meta in a recorded reply to `get_job_meta`.
 pub(crate) fn recorded_meta(name: &str) -> Map<String, Value> {
     flare_fixtures::reply(name).reply["meta"]["job_meta"].as_object().unwrap().clone()
+}
+
+/// A lead of a project of its own, who signs job folders.
+pub(crate) struct Signer {
+    /// The project's root.
+    pub(crate) roots: Vec<Certificate>,
+    /// A time at which the certificates are valid.
+    pub(crate) now: Moment,
+    key: PrivateKey,
+    pem: Vec<u8>,
+}
+
+impl Signer {
+    /// With new keys.
+    pub(crate) fn new() -> Self {
+        let now = Moment::from_unix(Duration::from_secs(1_795_308_000));
+        let mut random = Randomness::from_number(1);
+        let validity = Validity::starting(now);
+        let authority = Authority::create("project", KeyPair::generate().unwrap(), validity, &mut random).unwrap();
+        let lead = Subject::new("lead@nvidia.com").organization("nvidia").role("lead");
+        let identity = authority.issue(&lead, KeyPair::generate().unwrap(), now, &mut random).unwrap();
+        Self {
+            roots: vec![authority.certificate().clone()],
+            now: now + Duration::from_secs(60),
+            key: identity.key().signer(),
+            pem: identity.pem().as_bytes().to_vec(),
+        }
+    }
+
+    /// The files with signatures in every directory, as the official client adds them.
+    pub(crate) fn sign(&self, files: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+        let mut random = Randomness::from_number(2);
+        let mut signatures: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+        for (path, content) in files {
+            let parts: Vec<&str> = path.split('/').collect();
+            for (index, part) in parts.iter().enumerate().skip(1) {
+                let signed = if index + 1 == parts.len() { content.as_slice() } else { part.as_bytes() };
+                let directory = format!("{}/", parts[..index].join("/"));
+                let entries = signatures.entry(directory).or_default();
+                entries.entry(*part).or_insert_with(|| self.key.sign_base64(&mut random, signed).into());
+            }
+        }
+        let mut all = files.clone();
+        for (directory, entries) in signatures {
+            all.insert(format!("{directory}{SUBMITTER_FILE}"), self.pem.clone());
+            all.insert(format!("{directory}{SIGNATURE_FILE}"), Value::Object(entries).to_string().into_bytes());
+        }
+        all
+    }
 }
