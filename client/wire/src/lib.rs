@@ -48,7 +48,7 @@
 //! # Limits
 //!
 //! Everything a peer sends is bounded before it is held: [`frame::MAX_HEADERS_LEN`], [`frame::MAX_FRAME_LEN`],
-//! [`msgpack::MAX_DEPTH`], [`fobs::MAX_DATUMS`], [`certificate::MAX_CHAIN_LEN`], [`stream::ReceiverLimits`] and, on a
+//! [`msgpack::MAX_DEPTH`], [`msgpack::MAX_VALUES`], [`fobs::MAX_DATUMS`], [`certificate::MAX_CHAIN_LEN`], [`stream::ReceiverLimits`] and, on a
 //! link, the caller's longest frame. What a peer may not do is dropped as a real cell drops it, and reported as a
 //! [`ProtocolError`] for a log.
 

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 pub use rmpv::Value;
 
@@ -12,6 +13,9 @@ pub const MAX_DEPTH: usize = 64;
 /// The same limit in the count of `rmpv`: two for a map or array, at most three for what is in the innermost.
 const RMPV_DEPTH: usize = 2 * MAX_DEPTH + 3;
 
+/// Most values in one value. Memory needs forty times the bytes of the shortest values; admin traffic has hundreds.
+pub const MAX_VALUES: usize = 1_000_000;
+
 /// Why bytes are no msgpack value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MsgpackError {
@@ -21,6 +25,8 @@ pub enum MsgpackError {
     TooDeep,
     /// A string that is not UTF-8, which a real receiver refuses with the whole value.
     BadText,
+    /// More than [`MAX_VALUES`] values.
+    TooMany,
     /// Bytes follow the value.
     TrailingBytes,
 }
@@ -30,6 +36,7 @@ impl fmt::Display for MsgpackError {
         match self {
             Self::Malformed => f.write_str("malformed msgpack"),
             Self::TooDeep => write!(f, "msgpack is nested deeper than {MAX_DEPTH} levels"),
+            Self::TooMany => write!(f, "more than {MAX_VALUES} msgpack values"),
             Self::BadText => f.write_str("a msgpack string is not UTF-8"),
             Self::TrailingBytes => f.write_str("bytes follow the msgpack value"),
         }
@@ -42,13 +49,31 @@ impl Error for MsgpackError {}
 ///
 /// # Errors
 /// [`MsgpackError`].
-pub fn decode(mut bytes: &[u8]) -> Result<Value, MsgpackError> {
-    let value = rmpv::decode::read_value_with_max_depth(&mut bytes, RMPV_DEPTH).map_err(|error| match error {
+pub fn decode(bytes: &[u8]) -> Result<Value, MsgpackError> {
+    let mut source = Counted { rest: bytes, markers_left: MAX_VALUES };
+    let value = rmpv::decode::read_value_with_max_depth(&mut source, RMPV_DEPTH).map_err(|error| match error {
         rmpv::decode::Error::DepthLimitExceeded => MsgpackError::TooDeep,
+        _ if source.markers_left == 0 => MsgpackError::TooMany,
         _ => MsgpackError::Malformed,
     })?;
     check(&value, MAX_DEPTH)?;
-    if bytes.is_empty() { Ok(value) } else { Err(MsgpackError::TrailingBytes) }
+    if source.rest.is_empty() { Ok(value) } else { Err(MsgpackError::TrailingBytes) }
+}
+
+/// Bytes that count how often a single one is asked for, which `rmpv` does once for every value (its marker) and
+/// for one-byte lengths and numbers. So the count is never less than the number of values.
+struct Counted<'a> {
+    rest: &'a [u8],
+    markers_left: usize,
+}
+
+impl io::Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.len() == 1 {
+            self.markers_left = self.markers_left.checked_sub(1).ok_or(io::ErrorKind::OutOfMemory)?;
+        }
+        self.rest.read(buffer)
+    }
 }
 
 /// What `rmpv` lets pass: a level too many, and strings that are none.

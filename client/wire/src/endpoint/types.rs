@@ -50,7 +50,7 @@ impl EndpointConfig {
             name: crate::cell::SERVER.to_owned(),
             request_stream: StreamSettings { reliable: false, ..StreamSettings::server_reply() },
             reply_stream: StreamSettings::server_reply(),
-            limits: ReceiverLimits::default(),
+            limits: ReceiverLimits::server(),
             serves,
         }
     }

@@ -25,12 +25,26 @@ pub struct ReceiverLimits {
     pub max_blob: u64,
     /// Most unfinished streams at a time.
     pub max_streams: usize,
+    /// Most bytes of all unfinished streams together.
+    pub max_held: u64,
 }
 
 impl Default for ReceiverLimits {
-    /// 1 GiB, 1,024 streams: far above what admin traffic needs, low enough not to end the process.
+    /// 1 GiB in a blob or in all together, 1,024 streams: far above what admin traffic needs, low enough not to end
+    /// the process.
     fn default() -> Self {
-        Self { max_blob: 1024 * 1024 * 1024, max_streams: 1024 }
+        const GIB: u64 = 1024 * 1024 * 1024;
+        Self { max_blob: GIB, max_streams: 1024, max_held: GIB }
+    }
+}
+
+impl ReceiverLimits {
+    /// What a server takes from one of its many clients: an upload travels in pieces of 1 MiB, so nothing that
+    /// comes as one blob is long but a command line.
+    #[must_use]
+    pub const fn server() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        Self { max_blob: 64 * MIB, max_streams: 1024, max_held: 128 * MIB }
     }
 }
 
@@ -250,6 +264,11 @@ impl Receiver {
         if held > self.limits.max_blob {
             return self.reject(now, key, "BlobSizeError", "the blob exceeds the size limit");
         }
+        let all_held: u64 = self.streams.values().map(Incoming::held).sum();
+        if all_held + payload.len() as u64 > self.limits.max_held {
+            return self.reject(now, key, "StreamError", "the unfinished streams exceed the size limit");
+        }
+        let Some(stream) = self.streams.get_mut(&key) else { return Vec::new() };
         let mut complete = None;
         if sequence == stream.next_sequence {
             complete = stream.consume(payload, last);
@@ -384,6 +403,11 @@ impl Incoming {
             ahead_bytes: 0,
             last_activity: now,
         }
+    }
+
+    /// Bytes in memory.
+    fn held(&self) -> u64 {
+        self.in_order.len() as u64 + self.ahead_bytes
     }
 
     /// Takes the next chunk in order; gives the blob when it is the last one. A blob of one chunk is not copied.

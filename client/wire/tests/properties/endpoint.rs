@@ -304,7 +304,7 @@ proptest! {
         }
         let mut now = start();
         let mut random = Randomness::from_number(5);
-        let limits = ReceiverLimits { max_blob: 100_000, max_streams: 4 };
+        let limits = ReceiverLimits { max_blob: 100_000, max_streams: 4, ..ReceiverLimits::default() };
         let admin = EndpointConfig { name: recorded_name(), limits, ..EndpointConfig::admin(&mut random) };
         let served = &[("hci_channel", "command"), ("task", "challenge")];
         let server = EndpointConfig { limits, ..EndpointConfig::server(served) };

@@ -118,3 +118,17 @@ fn numbers_of_every_width_are_written_in_their_shortest_form() {
         assert_eq!(msgpack::decode(&encoded), Ok(value));
     }
 }
+
+#[test]
+fn values_are_bounded_in_number() {
+    let nils = |count: u32| {
+        let mut bytes = vec![0xdd];
+        bytes.extend(count.to_be_bytes());
+        bytes.resize(5 + count as usize, 0xc0);
+        bytes
+    };
+    // The array itself is one of them.
+    let most = u32::try_from(msgpack::MAX_VALUES).unwrap() - 1;
+    assert!(msgpack::decode(&nils(most)).is_ok());
+    assert_eq!(msgpack::decode(&nils(most + 1)), Err(MsgpackError::TooMany));
+}

@@ -247,7 +247,7 @@ proptest! {
     fn hostile_chunks_are_taken_or_refused(
         chunks in vec((any_headers(), hostile_headers(), bytes(20), 0..400_u64), 0..30), most in 0..4_usize,
     ) {
-        let mut receiver = Receiver::new(ReceiverLimits { max_blob: 50, max_streams: most });
+        let mut receiver = Receiver::new(ReceiverLimits { max_blob: 50, max_streams: most, ..ReceiverLimits::default() });
         let mut now = start();
         for (other, stream, payload, seconds) in chunks {
             now = now + Duration::from_secs(seconds);
@@ -344,7 +344,7 @@ fn is_complete(received: &[Received]) -> bool {
 
 #[test]
 fn a_blob_is_accepted_at_the_limit_and_refused_one_past() {
-    let receiver = || Receiver::new(ReceiverLimits { max_blob: 4, max_streams: 4 });
+    let receiver = || Receiver::new(ReceiverLimits { max_blob: 4, max_streams: 4, ..ReceiverLimits::default() });
     for announced in [false, true] {
         for (payload, fits) in [(&b"1234"[..], true), (b"12345", false)] {
             let size = if announced { payload.len() as u64 } else { 0 };
@@ -361,7 +361,7 @@ fn a_blob_is_accepted_at_the_limit_and_refused_one_past() {
 
 #[test]
 fn open_streams_are_accepted_at_the_limit_and_refused_one_past() {
-    let mut receiver = Receiver::new(ReceiverLimits { max_blob: 100, max_streams: 3 });
+    let mut receiver = Receiver::new(ReceiverLimits { max_blob: 100, max_streams: 3, ..ReceiverLimits::default() });
     for id in 0..3 {
         assert!(!is_refused(&give(&mut receiver, start(), &chunk(id, 0, StreamKind::Chunk), b"x")));
     }
@@ -397,6 +397,18 @@ fn repeats_of_a_finished_stream_are_acknowledged_and_not_delivered_again() {
     give(&mut receiver, last, &chunk(2, 0, StreamKind::Final), b"y");
     let again = give(&mut receiver, last, &head, b"x");
     assert_eq!(again, [Received::Ack { id: 1, sequence: 0, offset: 1, optional: true }]);
+}
+
+#[test]
+fn unfinished_streams_are_bounded_together() {
+    let mut receiver = Receiver::new(ReceiverLimits { max_held: 4, ..ReceiverLimits::default() });
+    for id in [1, 2] {
+        assert!(!is_refused(&give(&mut receiver, start(), &chunk(id, 0, StreamKind::Chunk), b"12")), "{id}");
+    }
+    assert!(is_refused(&give(&mut receiver, start(), &chunk(3, 0, StreamKind::Chunk), b"1")));
+    // What is finished is held no longer.
+    give(&mut receiver, start(), &chunk(1, 1, StreamKind::Final), b"");
+    assert!(!is_refused(&give(&mut receiver, start(), &chunk(4, 0, StreamKind::Chunk), b"12")));
 }
 
 #[test]
