@@ -24,9 +24,9 @@ const MAX_REPEAT: u32 = 32_767;
 /// White space of glibc's `C.UTF-8`, which leaves out the blanks that do not break a line.
 const SPACE: &str = r"\t-\r \x{1680}\x{2000}-\x{2006}\x{2008}-\x{200A}\x{2028}\x{2029}\x{205F}\x{3000}";
 
-/// Why an expression cannot be used.
+/// Why one expression cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ExpressionError {
+enum ExpressionError {
     /// `grep` refuses it with this text.
     Invalid(&'static str),
     /// `grep` takes it, the simulator does not.
@@ -40,31 +40,62 @@ const INVALID_RANGE: ExpressionError = Invalid("Invalid range end");
 const INVALID_COLLATION: ExpressionError = Invalid("Invalid collation character");
 const BAD_INTERVAL: ExpressionError = Invalid("Invalid content of \\{\\}");
 
-/// Compiles `pattern` to be searched for in single lines.
-pub(super) fn compile(pattern: &str, ignore_case: bool) -> Result<Regex, ExpressionError> {
-    if pattern.len() > MAX_PATTERN_LEN {
-        return Err(NotModelled("grep with a pattern as long as this"));
+/// Why patterns cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum CompileError {
+    /// `grep` refuses them, with a line for each of these texts.
+    Invalid(Vec<&'static str>),
+    /// `grep` takes them, the simulator does not.
+    NotModelled(&'static str),
+}
+
+/// Compiles `patterns`, one on each line, to be searched for in single lines.
+pub(super) fn compile(patterns: &str, ignore_case: bool) -> Result<Regex, CompileError> {
+    if patterns.len() > MAX_PATTERN_LEN {
+        return Err(CompileError::NotModelled("grep with a pattern as long as this"));
     }
-    let mut parser = Parser { rest: pattern, closed: 0, colons: false, ignore_case };
-    let translated = parser.alternatives(0)?;
-    if parser.colons {
-        return Err(Invalid("character class syntax is [[:space:]], not [:space:]"));
+    let mut alternatives = Vec::new();
+    let mut complaints = Vec::new();
+    let mut late = None;
+    for pattern in patterns.split('\n') {
+        let mut parser = Parser { rest: pattern, ignore_case, ..Parser::default() };
+        match parser.alternatives(0) {
+            Ok(translated) => alternatives.push(translated),
+            Err(Invalid(complaint)) => complaints.push(complaint),
+            Err(NotModelled(what)) => return Err(CompileError::NotModelled(what)),
+        }
+        if ignore_case && parser.has_escaped_letter && parser.has_class {
+            return Err(CompileError::NotModelled("grep -i with an escaped letter beside a class"));
+        }
+        late = late.or(parser.late);
     }
-    RegexBuilder::new(&translated)
+    if complaints.is_empty() {
+        complaints.extend(late);
+    }
+    if !complaints.is_empty() {
+        return Err(CompileError::Invalid(complaints));
+    }
+    RegexBuilder::new(&alternatives.join("|"))
         .case_insensitive(ignore_case)
         .size_limit(MAX_COMPILED)
         .dfa_size_limit(MAX_COMPILED)
         .build()
-        .map_err(|_| NotModelled("grep with an expression as large as this"))
+        .map_err(|_| CompileError::NotModelled("grep with an expression as large as this"))
 }
 
+#[derive(Default)]
 struct Parser<'a> {
     rest: &'a str,
     /// Groups closed so far.
     closed: usize,
-    /// A bracket like `[:space:]` was met.
-    colons: bool,
+    /// What `grep` finds wrong later, in a second look at expressions that are otherwise right.
+    late: Option<&'static str>,
     ignore_case: bool,
+    /// A letter stands behind a backslash that means nothing there. Beside a class, and when case is ignored,
+    /// `grep` 3.8 finds such a letter in no text.
+    has_escaped_letter: bool,
+    /// There is a bracket, or something else that depends on the kind of a character.
+    has_class: bool,
 }
 
 impl Parser<'_> {
@@ -89,7 +120,7 @@ impl Parser<'_> {
         let mut out = String::from("(?:");
         loop {
             self.branch(depth, &mut out)?;
-            if self.eat(r"\|") || self.eat("\n") {
+            if self.eat(r"\|") {
                 out.push('|');
             } else {
                 out.push(')');
@@ -100,7 +131,8 @@ impl Parser<'_> {
 
     fn branch(&mut self, depth: usize, out: &mut String) -> Result<(), ExpressionError> {
         let mut at_start = true;
-        while !self.rest.is_empty() && !self.rest.starts_with(r"\|") && !self.rest.starts_with('\n') {
+        let mut only_anchors = true;
+        while !self.rest.is_empty() && !self.rest.starts_with(r"\|") {
             if self.rest.starts_with(r"\)") {
                 if depth > 0 {
                     break;
@@ -111,7 +143,12 @@ impl Parser<'_> {
                 // No repetition can follow: it would stand for itself, as it does at the start of a branch.
                 out.push_str(anchor);
             } else {
+                if !only_anchors && let Some(interval) = self.rest.strip_prefix(r"\{") {
+                    // Behind an anchor this is text, but the second look takes it for a repetition.
+                    self.late = self.late.or_else(|| complaint_about(interval));
+                }
                 out.push_str(&self.repeated_item(depth)?);
+                only_anchors = false;
             }
             at_start = false;
         }
@@ -123,7 +160,7 @@ impl Parser<'_> {
             return Some("^");
         }
         if let Some(after) = self.rest.strip_prefix('$')
-            && (after.is_empty() || after.starts_with(['\n']) || after.starts_with(r"\|") || after.starts_with(r"\)"))
+            && (after.is_empty() || after.starts_with(r"\|") || after.starts_with(r"\)"))
         {
             self.rest = after;
             return Some("$");
@@ -136,7 +173,9 @@ impl Parser<'_> {
             (r"\`", "^"),
             (r"\'", "$"),
         ];
-        anchors.into_iter().find_map(|(text, translated)| self.eat(text).then_some(translated))
+        let anchor = anchors.into_iter().find_map(|(text, translated)| self.eat(text).then_some(translated));
+        self.has_class |= anchor.is_some();
+        anchor
     }
 
     fn repeated_item(&mut self, depth: usize) -> Result<String, ExpressionError> {
@@ -167,10 +206,15 @@ impl Parser<'_> {
         match self.next() {
             None => Err(Invalid("Trailing backslash")),
             Some('(') => self.group(depth),
-            Some('w') => Ok(r"[_\p{Alphabetic}\p{Nd}]".to_owned()),
-            Some('W') => Ok(r"[^_\p{Alphabetic}\p{Nd}]".to_owned()),
-            Some('s') => Ok(format!("[{SPACE}]")),
-            Some('S') => Ok(format!("[^{SPACE}]")),
+            Some(kind @ ('w' | 'W' | 's' | 'S')) => {
+                self.has_class = true;
+                Ok(match kind {
+                    'w' => r"[_\p{Alphabetic}\p{Nd}]".to_owned(),
+                    'W' => r"[^_\p{Alphabetic}\p{Nd}]".to_owned(),
+                    's' => format!("[{SPACE}]"),
+                    _ => format!("[^{SPACE}]"),
+                })
+            }
             Some(digit @ '1'..='9') => {
                 if digit as usize - '0' as usize <= self.closed {
                     Err(NotModelled("grep with back-references"))
@@ -178,7 +222,10 @@ impl Parser<'_> {
                     Err(Invalid("Invalid back reference"))
                 }
             }
-            Some(other) => Ok(regex::escape(other.encode_utf8(&mut [0; 4]))),
+            Some(other) => {
+                self.has_escaped_letter |= other.is_alphabetic();
+                Ok(regex::escape(other.encode_utf8(&mut [0; 4])))
+            }
         }
     }
 
@@ -255,6 +302,7 @@ impl Parser<'_> {
 
     /// What follows `[`.
     fn bracket(&mut self) -> Result<String, ExpressionError> {
+        self.has_class = true;
         let negated = self.eat("^");
         if self.rest.is_empty() {
             return Err(Invalid("Invalid regular expression"));
@@ -315,7 +363,9 @@ impl Parser<'_> {
         }
         let inside = &text[..text.len() - self.rest.len() - 1];
         let between = inside.strip_prefix(':').and_then(|rest| rest.strip_suffix(':'));
-        self.colons |= plain && between.is_some_and(|between| between.chars().any(|character| character != ':'));
+        if plain && between.is_some_and(|between| between.chars().any(|character| character != ':')) {
+            self.late.get_or_insert("character class syntax is [[:space:]], not [:space:]");
+        }
         out.push(']');
         Ok(out)
     }
@@ -330,6 +380,7 @@ impl Parser<'_> {
             }
             let mut characters = name.chars();
             return match (characters.next(), characters.next()) {
+                (Some(character), None) if !character.is_ascii() => Err(INVALID_COLLATION),
                 (Some(character), None) if open == "[=" => Ok(Element::Equivalent(character)),
                 (Some(character), None) => Ok(Element::Character(character)),
                 _ => Err(INVALID_COLLATION),
@@ -341,6 +392,29 @@ impl Parser<'_> {
         }
         Ok(Element::Character(character))
     }
+}
+
+/// What the second look says about the repetition that starts with `text`.
+fn complaint_about(text: &str) -> Option<&'static str> {
+    let number = |text: &str| -> (Option<u32>, usize) {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let number = text[..digits].parse().unwrap_or(MAX_REPEAT + 1);
+        ((digits > 0).then_some(number), digits)
+    };
+    let (least, digits) = number(text);
+    let mut rest = &text[digits..];
+    let (mut least, mut most) = (least, least);
+    if let Some(after) = rest.strip_prefix(',') {
+        least = least.or(Some(0));
+        let digits;
+        (most, digits) = number(after);
+        rest = &after[digits..];
+    }
+    let valid = rest.starts_with(r"\}") && least.is_some_and(|least| most.is_none_or(|most| least <= most));
+    if !valid {
+        return Some(r"invalid content of \{\}");
+    }
+    most.is_some_and(|most| most > MAX_REPEAT).then_some("regular expression too big")
 }
 
 enum Element {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::expression::{self, ExpressionError};
+use super::expression::{self, CompileError};
 use super::options::Options;
 use super::{IS_A_DIRECTORY, NotModelled, ReadFailure, content};
 use crate::core::VirtualFiles;
@@ -24,8 +24,11 @@ pub(super) fn run(arguments: &[String], files: &VirtualFiles) -> Result<Vec<u8>,
     };
     let expression = match expression::compile(pattern, options.has('i')) {
         Ok(expression) => expression,
-        Err(ExpressionError::NotModelled(what)) => return Err(NotModelled(what)),
-        Err(ExpressionError::Invalid(message)) => return Ok(format!("grep: {message}\n").into_bytes()),
+        Err(CompileError::NotModelled(what)) => return Err(NotModelled(what)),
+        Err(CompileError::Invalid(complaints)) => {
+            let lines: String = complaints.iter().map(|complaint| format!("grep: {complaint}\n")).collect();
+            return Ok(lines.into_bytes());
+        }
     };
     let mut out = Vec::new();
     for operand in operands {
