@@ -66,7 +66,7 @@ async fn probe(folder: &str, site: &str, job: Option<&String>) -> Result<()> {
         call!("ls_target options", session.ls_target(target, &"-l -a".parse()?, Some(&"local".parse()?)));
         call!("ls_target bad option", session.ls_target(target, &"-z".parse()?, None));
         call!("cat_target missing", session.cat_target(target, &none, &"nofile.txt".parse()?));
-        call!("cat_target", session.cat_target(target, &"-n".parse()?, &"local/resources.json.default".parse::<FileName>().unwrap_or(log.clone())));
+        call!("cat_target", session.cat_target(target, &"-n".parse()?, &"local/privacy.json".parse()?));
         call!("head_target", session.head_target(target, &two_lines, &log));
         call!("tail_target", session.tail_target(target, &two_lines, &log));
         call!("grep_target", session.grep_target(target, &"-n -i".parse()?, "it's #\"1\"", &log));

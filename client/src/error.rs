@@ -290,7 +290,9 @@ impl ErrorKind {
             Self::ClientCertificateRejected => {
                 "the server does not trust this kit's certificate: ask the project admin for a kit of this project"
             }
-            Self::ClientCertificateExpired => "ask the project admin for a new startup kit, or check this machine's clock",
+            Self::ClientCertificateExpired => {
+                "ask the project admin for a new startup kit, or check this machine's clock"
+            }
             Self::ClockSkew => "compare the clocks of this machine and of the server",
             Self::ProjectMismatch => "check project_name in the kit: the server runs another project",
             Self::RegistrationRefused => "ask the project admin why the server refuses this client",
@@ -381,7 +383,8 @@ mod tests {
 
     #[test]
     fn a_timed_out_command_says_that_it_may_have_run() {
-        let error = Error::timed_out(Phase::Command, Duration::from_millis(5250)).after_sending().in_command("abort_job");
+        let error =
+            Error::timed_out(Phase::Command, Duration::from_millis(5250)).after_sending().in_command("abort_job");
         assert_eq!(
             error.to_string(),
             "abort_job: the command timed out after 5.25 s; the server may still have run it"

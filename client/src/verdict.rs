@@ -79,7 +79,8 @@ pub(crate) fn of_fault(fault: Fault, step: Phase) -> Error {
             sent(failed.with_source(error), step)
         }
         Fault::Lost(reason) => {
-            let error = sent(Error::new(ErrorKind::ConnectionLost, format!("the connection was lost during {step}")), step);
+            let error =
+                sent(Error::new(ErrorKind::ConnectionLost, format!("the connection was lost during {step}")), step);
             match reason {
                 Some(reason) => error.with_source(reason),
                 None => error,

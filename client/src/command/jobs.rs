@@ -1,11 +1,11 @@
 //! Commands about jobs.
 
-use flare_wire::hci::{Reply, JsonObject};
+use flare_wire::hci::{JsonObject, Reply};
 use serde_json::Value;
 
 use super::{Command, Line, missing, objects};
-use crate::model::{JobId, JobMeta, JobQuery, JobSummary};
 use crate::Error;
+use crate::model::{JobId, JobMeta, JobQuery, JobSummary};
 
 /// `list_jobs`: one line per job.
 #[derive(Debug)]
@@ -113,7 +113,9 @@ mod tests {
     #[test]
     fn every_recorded_job_meta_is_read_with_its_status() {
         for recorded in flare_fixtures::replies() {
-            let Some(id) = recorded.command.as_deref().and_then(|line| line.strip_prefix("get_job_meta ")) else { continue };
+            let Some(id) = recorded.command.as_deref().and_then(|line| line.strip_prefix("get_job_meta ")) else {
+                continue;
+            };
             if recorded.reply["meta"]["status"] != "ok" {
                 continue;
             }

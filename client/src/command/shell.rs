@@ -157,7 +157,12 @@ mod tests {
         let path = FolderPath::new("local").unwrap();
         let list = List { target: &Target::Server, options: &options("-l -a"), path: Some(&path) };
         insta::assert_snapshot!(list.line(), @"ls server -l -a local");
-        let head = Read { command: ReadCommand::Head, target: &Target::Server, options: &options("-n 2"), file: &file("log.txt") };
+        let head = Read {
+            command: ReadCommand::Head,
+            target: &Target::Server,
+            options: &options("-n 2"),
+            file: &file("log.txt"),
+        };
         insta::assert_snapshot!(head.line(), @"head server -n 2 log.txt");
         let site = Target::site("site-1").unwrap();
         let log = file("log.txt");
@@ -175,12 +180,20 @@ mod tests {
 
     #[test]
     fn recorded_output_is_given_as_it_came() {
-        assert_eq!(read(&PrintDirectory(&Target::Server), "pwd.server").unwrap(), "<POC>/example_project/prod_00/server\n");
+        assert_eq!(
+            read(&PrintDirectory(&Target::Server), "pwd.server").unwrap(),
+            "<POC>/example_project/prod_00/server\n"
+        );
         let cat = Read { command: ReadCommand::Cat, target: &Target::Server, options: &NONE, file: &file("nope.txt") };
         assert_eq!(read(&cat, "cat.missing").unwrap(), "cat: nope.txt: No such file or directory\n");
         let list = List { target: &Target::Server, options: &NONE, path: None };
         assert!(read(&list, "ls.server").unwrap().contains("startup"));
-        let head = Read { command: ReadCommand::Head, target: &Target::Server, options: &options("-n -3"), file: &file("audit.log") };
+        let head = Read {
+            command: ReadCommand::Head,
+            target: &Target::Server,
+            options: &options("-n -3"),
+            file: &file("audit.log"),
+        };
         assert!(!read(&head, "head.neg").unwrap().is_empty());
     }
 

@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn job_states_of_sites_are_read() {
-        insta::assert_debug_snapshot!(read(&ClientJobStatus(&names(&["site-1"])), "check_status.client.running").unwrap());
+        insta::assert_debug_snapshot!(
+            read(&ClientJobStatus(&names(&["site-1"])), "check_status.client.running").unwrap()
+        );
         let silent = read(&ClientJobStatus(&names(&["site-2"])), "dead_client.check_status_client").unwrap();
         assert_eq!(silent[0].status, SiteJobStatus::NoReply);
     }

@@ -3,8 +3,8 @@
 use flare_wire::hci::Reply;
 
 use super::{Command, Line, first_dict, missing};
-use crate::model::StudyListing;
 use crate::Error;
+use crate::model::StudyListing;
 
 /// `list_studies`.
 #[derive(Debug)]

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use flare_wire::auth::{ADMIN_CLIENT_TYPE, CellToken, ChallengeReply, ChallengeRequest, RegisterReply, RegisterRequest, proof_text};
+use flare_wire::auth::{
+    ADMIN_CLIENT_TYPE, CellToken, ChallengeReply, ChallengeRequest, RegisterReply, RegisterRequest, proof_text,
+};
 use flare_wire::cell::{Headers, ReturnCode, channel};
 use flare_wire::certificate::{Certificate, CertificateError, verify_chain};
 use flare_wire::endpoint::{OutgoingRequest, Response};
@@ -154,9 +156,8 @@ fn verify_server(
     if certificate.is_ca() || !certificate.allows_digital_signature() || !certificate.allows_server_auth() {
         return Err(untrusted("the server's certificate was not issued for a server"));
     }
-    let key = certificate
-        .public_key()
-        .map_err(|error| untrusted("the server's key cannot be used").with_source(error))?;
+    let key =
+        certificate.public_key().map_err(|error| untrusted("the server's key cannot be used").with_source(error))?;
     key.verify(&proof_text(&reply.common_name, nonce), &reply.signature).map_err(|error| {
         let message = "the server did not prove that its certificate is its own";
         Error::new(ErrorKind::ServerIdentityMismatch, message).with_source(error)

@@ -67,9 +67,9 @@ impl Network {
             Error::new(ErrorKind::Unreachable, format!("cannot connect to {host}:{port}")).with_source(error)
         })?;
         // Requests are short and wait for their answers: nothing is gained by collecting them.
-        socket
-            .set_nodelay(true)
-            .map_err(|error| Error::new(ErrorKind::ConnectionLost, "the connection broke at once").with_source(error))?;
+        socket.set_nodelay(true).map_err(|error| {
+            Error::new(ErrorKind::ConnectionLost, "the connection broke at once").with_source(error)
+        })?;
         match &self.tls {
             None => self.frames(socket, deadline).await,
             Some(config) => {
@@ -90,11 +90,13 @@ impl Network {
         let name = ServerName::try_from(self.kit.host().to_owned())
             .or_else(|_| ServerName::try_from("localhost"))
             .expect("localhost is a host name");
-        within(Phase::Tls, deadline, TlsConnector::from(Arc::clone(config)).connect(name, socket)).await?.map_err(|error| {
-            let (kind, message) =
-                tls::cause(&error).unwrap_or((ErrorKind::TlsRefused, "the peer ended the TLS handshake"));
-            Error::new(kind, message).with_source(error)
-        })
+        within(Phase::Tls, deadline, TlsConnector::from(Arc::clone(config)).connect(name, socket)).await?.map_err(
+            |error| {
+                let (kind, message) =
+                    tls::cause(&error).unwrap_or((ErrorKind::TlsRefused, "the peer ended the TLS handshake"));
+                Error::new(kind, message).with_source(error)
+            },
+        )
     }
 
     /// A good certificate may be that of another participant of the project. Without a certificate of ours, TLS may end at

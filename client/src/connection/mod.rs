@@ -63,7 +63,10 @@ pub(crate) enum Fault {
 enum Ask {
     Request(Box<Pending>),
     /// What to stamp on messages and what to expect of the server's from now on.
-    Admit { admission: Box<Admission>, done: oneshot::Sender<()> },
+    Admit {
+        admission: Box<Admission>,
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// A request and who waits for its reply.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flare_wire::{Randomness, RequestError};
 use flare_wire::cell::channel;
 use flare_wire::endpoint::{BYE_TIMEOUT, Endpoint, EndpointConfig, Event, InboundRequest, RequestId, Response};
 use flare_wire::link::{FrameSource, Link, LinkError};
+use flare_wire::{Randomness, RequestError};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};

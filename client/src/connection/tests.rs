@@ -94,7 +94,8 @@ impl Server {
 
 /// A dialer whose links lead to these servers, one after the other.
 fn dialer(count: usize) -> (Dialer, VecDeque<Server>) {
-    let (links, servers) = (0..count).map(|_| Link::memory_pair()).map(|(ours, theirs)| (ours, Server::new(theirs))).unzip();
+    let (links, servers) =
+        (0..count).map(|_| Link::memory_pair()).map(|(ours, theirs)| (ours, Server::new(theirs))).unzip();
     (Dialer::Memory(Mutex::new(links)), servers)
 }
 

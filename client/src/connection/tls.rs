@@ -19,7 +19,8 @@ pub(super) fn config(kit: &StartupKit) -> Result<Option<Arc<ClientConfig>>, Erro
         return Ok(None);
     }
     let unusable = |error: rustls::Error| {
-        Error::new(ErrorKind::InvalidStartupKit, "the kit's key and certificate cannot be used for TLS").with_source(error)
+        Error::new(ErrorKind::InvalidStartupKit, "the kit's key and certificate cannot be used for TLS")
+            .with_source(error)
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = ChainVerifier { roots: kit.tls_roots().to_vec(), provider: Arc::clone(&provider) };
@@ -102,9 +103,10 @@ pub(super) fn cause(error: &std::io::Error) -> Option<(ErrorKind, &'static str)>
                 Some(CertificateError::UnknownIssuer) => {
                     (ErrorKind::ServerCertificateUntrusted, "the server's certificate was issued by another authority")
                 }
-                Some(CertificateError::Expired { .. }) => {
-                    (ErrorKind::ServerCertificateExpired, "the server's certificate has expired by this machine's clock")
-                }
+                Some(CertificateError::Expired { .. }) => (
+                    ErrorKind::ServerCertificateExpired,
+                    "the server's certificate has expired by this machine's clock",
+                ),
                 Some(CertificateError::NotYetValid { .. }) => {
                     (ErrorKind::ClockSkew, "by this machine's clock the server's certificate is not valid yet")
                 }
@@ -133,7 +135,10 @@ fn refusal(alert: AlertDescription) -> (ErrorKind, &'static str) {
         AlertDescription::NoCertificate | AlertDescription::CertificateRequired => {
             (ErrorKind::ClientCertificateRejected, "the server requires a certificate of ours")
         }
+        // `decrypt_error` is what both OpenSSL and rustls say when the authority has the right name but another key: a kit
+        // from before the project was provisioned anew.
         AlertDescription::BadCertificate
+        | AlertDescription::DecryptError
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateRevoked
         | AlertDescription::CertificateUnknown
@@ -167,6 +172,7 @@ mod tests {
             (other(CertificateError::BadDer), ErrorKind::ServerCertificateUntrusted),
             (rustls::Error::AlertReceived(AlertDescription::UnknownCA), ErrorKind::ClientCertificateRejected),
             (rustls::Error::AlertReceived(AlertDescription::CertificateRequired), ErrorKind::ClientCertificateRejected),
+            (rustls::Error::AlertReceived(AlertDescription::DecryptError), ErrorKind::ClientCertificateRejected),
             (rustls::Error::AlertReceived(AlertDescription::CertificateExpired), ErrorKind::ClockSkew),
             (rustls::Error::AlertReceived(AlertDescription::HandshakeFailure), ErrorKind::TlsRefused),
             (rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType), ErrorKind::TlsRefused),

@@ -46,7 +46,9 @@ impl JobQuery {
     pub fn id_prefix(mut self, prefix: impl Into<String>) -> Result<Self, Error> {
         let prefix = prefix.into();
         if prefix.is_empty() || prefix.starts_with('-') {
-            return Err(Error::argument(format!("id prefix {prefix:?} must be text that does not begin with a hyphen")));
+            return Err(Error::argument(format!(
+                "id prefix {prefix:?} must be text that does not begin with a hyphen"
+            )));
         }
         self.id_prefix = Some(prefix);
         Ok(self)

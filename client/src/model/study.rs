@@ -47,12 +47,7 @@ pub struct Identity {
 impl Identity {
     fn read(object: JsonObject) -> Self {
         let mut fields = Fields::of(object);
-        Self {
-            name: fields.text("name"),
-            org: fields.text("org"),
-            role: fields.text("role"),
-            extra: fields.extra(),
-        }
+        Self { name: fields.text("name"), org: fields.text("org"), role: fields.text("role"), extra: fields.extra() }
     }
 }
 

@@ -1,8 +1,8 @@
 //! A logged-in session: run commands, close.
 
 mod jobs;
-mod logs;
 mod login;
+mod logs;
 mod shell;
 mod sites;
 mod studies;

@@ -89,7 +89,9 @@ impl KitError {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match &self.defect {
-            KitDefect::NoFolder => "give the folder that holds `startup` and `local`, and make the folders the kit names",
+            KitDefect::NoFolder => {
+                "give the folder that holds `startup` and `local`, and make the folders the kit names"
+            }
             KitDefect::StartupFolder => "give the parent folder: the one that holds `startup` and `local`",
             KitDefect::NoFile => "copy the complete startup kit again",
             KitDefect::Unreadable(_) => "check the permissions of the file",

@@ -29,8 +29,8 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::Value;
 
 pub use defect::{KitDefect, KitError};
-pub use settings::{ConnectionSecurity, Scheme};
 use settings::{AdminSections, Settings, UidSource};
+pub use settings::{ConnectionSecurity, Scheme};
 
 use crate::{Error, ErrorKind};
 
@@ -328,9 +328,7 @@ fn check_signature(startup: &Path, config: &Path, text: &[u8]) -> Result<(), Kit
     let Some(Value::String(signature)) = listed.get(CONFIG) else {
         return Err(KitError::new(config, KitDefect::NotSigned));
     };
-    let key = authority[0]
-        .public_key()
-        .map_err(|error| KitError::new(&root, KitDefect::BadPrivateKey(error)))?;
+    let key = authority[0].public_key().map_err(|error| KitError::new(&root, KitDefect::BadPrivateKey(error)))?;
     key.verify_base64(text, signature).map_err(|_| KitError::new(config, KitDefect::Tampered))
 }
 
@@ -379,8 +377,7 @@ fn user(settings: &Settings, certificate: &Certificate, file: &Path, config: &Pa
     }
     match &settings.username {
         Some(username) if settings.uid_source == UidSource::UserInput && username != common_name => {
-            let defect =
-                KitDefect::OtherUser { username: username.clone(), common_name: common_name.to_owned() };
+            let defect = KitDefect::OtherUser { username: username.clone(), common_name: common_name.to_owned() };
             Err(KitError::new(config, defect))
         }
         _ => Ok(common_name.to_owned()),
