@@ -36,7 +36,8 @@ pub use exchange::RequestId;
 use exchange::{Correlation, Exchange};
 use outbox::Outbox;
 use routing::Addresses;
-pub use types::{Answer, EndpointConfig, Event, Gate, InboundRequest, OutgoingRequest, ReplyTo, Response};
+use types::is_served;
+pub use types::{ANY_TOPIC, Answer, EndpointConfig, Event, Gate, InboundRequest, OutgoingRequest, ReplyTo, Response};
 
 /// A side that received nothing for so long asks with a PING.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(60);
@@ -216,7 +217,7 @@ impl Endpoint {
     }
 
     fn serves(&self, channel: &str, topic: &str) -> bool {
-        self.config.serves.contains(&(channel, topic))
+        is_served(self.config.serves, channel, topic)
     }
 
     fn on_request(&mut self, message: Message) -> Result<(), ProtocolError> {
@@ -301,7 +302,7 @@ impl Endpoint {
             let serves = self.config.serves;
             // A reply that nobody waits for any more is taken as well, or its sender would repeat it for a minute.
             let received = self.receiver.on_data(now, origin, head, &message.payload, |channel, topic| {
-                channel == channel::RETURN_ONLY || serves.contains(&(channel, topic))
+                channel == channel::RETURN_ONLY || is_served(serves, channel, topic)
             });
             for item in received {
                 self.on_received(now, origin, item);

@@ -6,6 +6,9 @@ use crate::cell::{Headers, Hello, Payload, ReturnCode, channel};
 use crate::error::RequestError;
 use crate::stream::{ReceiverLimits, StreamSettings};
 
+/// Stands for every topic of a channel in [`EndpointConfig::serves`].
+pub const ANY_TOPIC: &str = "*";
+
 /// Decides whether a message may come in.
 ///
 /// Messages for `challenge` and `register` and a `bye` to this cell pass without being asked for.
@@ -26,7 +29,7 @@ pub struct EndpointConfig {
     pub reply_stream: StreamSettings,
     /// What it is ready to receive.
     pub limits: ReceiverLimits,
-    /// Channels and topics it serves; any other request is answered with "no callback".
+    /// Channels and topics it serves ([`ANY_TOPIC`] is every one); any other request is answered with "no callback".
     pub serves: &'static [(&'static str, &'static str)],
 }
 
@@ -54,6 +57,11 @@ impl EndpointConfig {
             serves,
         }
     }
+}
+
+/// True when somebody handles the topic of the channel.
+pub(super) fn is_served(serves: &[(&str, &str)], channel: &str, topic: &str) -> bool {
+    serves.iter().any(|(served, topics)| *served == channel && (*topics == ANY_TOPIC || *topics == topic))
 }
 
 /// A request to be sent.

@@ -92,6 +92,7 @@ pub struct Sender {
     repeats: VecDeque<u64>,
     first_repeat: Option<Moment>,
     last_progress: Moment,
+    check_at: Moment,
 }
 
 impl Sender {
@@ -108,6 +109,7 @@ impl Sender {
             repeats: VecDeque::new(),
             first_repeat: None,
             last_progress: now,
+            check_at: now + RETRY_WAIT,
         }
     }
 
@@ -221,13 +223,16 @@ impl Sender {
         if self.is_done() {
             return None;
         }
+        // A driver computes its deadline, then sends chunks and sleeps: so there is a deadline before the first
+        // chunk is sent that is not later than the one after.
+        let unsent = (!self.all_sent).then_some(self.check_at);
         let blocked = (!self.all_sent && self.window_is_full()).then(|| self.last_progress + ACK_PROGRESS_TIMEOUT);
         let repeat = self
             .settings
             .reliable
             .then(|| self.unacknowledged.iter().map(|chunk| chunk.sent_at + RETRY_WAIT).min())
             .flatten();
-        blocked.into_iter().chain(repeat).min()
+        [unsent, blocked, repeat].into_iter().flatten().min()
     }
 
     /// Schedules the repeats that are due.
@@ -235,6 +240,9 @@ impl Sender {
     /// # Errors
     /// [`StreamError::NotAcknowledged`] when the sender gives up; the stream is over then.
     pub fn advance(&mut self, now: Moment) -> Result<(), StreamError> {
+        if now >= self.check_at {
+            self.check_at = now + RETRY_WAIT;
+        }
         if !self.all_sent && self.window_is_full() {
             give_up_after(now, self.last_progress, ACK_PROGRESS_TIMEOUT)?;
         }
