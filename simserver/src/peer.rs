@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flare_wire::cell::{Hello, ReturnCode, channel, headers};
-use flare_wire::endpoint::{Answer, Endpoint, EndpointConfig, Event, InboundRequest, ReplyTo};
+use flare_wire::endpoint::{ANY_TOPIC, Answer, Endpoint, EndpointConfig, Event, InboundRequest, ReplyTo};
 use flare_wire::is_uuid4;
 use flare_wire::link::{FrameSource, Link};
 use tokio::sync::{mpsc, watch};
@@ -30,7 +30,7 @@ use crate::members::{Mail, Membership};
 
 /// Channels and topics that the server answers.
 const SERVES: &[(&str, &str)] =
-    &[(channel::TASK, channel::CHALLENGE), (channel::TASK, channel::REGISTER), (channel::HCI, channel::COMMAND)];
+    &[(channel::TASK, channel::CHALLENGE), (channel::TASK, channel::REGISTER), (channel::HCI, ANY_TOPIC)];
 
 /// Letters to a connection that it has not read yet; they are few and small, and a connection that does not even
 /// read these is not worth waiting for.
