@@ -11,6 +11,7 @@ use flare_wire::auth::{CellToken, ChallengeRequest, LoginHeaders, RegisterReply,
 use flare_wire::cell::{Headers, Payload, ReturnCode, channel, headers};
 use flare_wire::endpoint::{Answer, Gate, InboundRequest, OutgoingRequest};
 use flare_wire::hci::Reply;
+use flare_wire::msgpack::Value;
 use flare_wire::{Moment, Randomness};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -173,7 +174,7 @@ fn challenge(sim: &mut Sim, now: Moment, request: &InboundRequest) -> Answer {
 }
 
 fn register(sim: &mut Sim, now: Moment, request: &InboundRequest) -> Answer {
-    let body = request.payload.value().unwrap_or(flare_wire::msgpack::Value::Nil);
+    let body = request.payload.value().unwrap_or(Value::Nil);
     // What cannot be read is as good as a certificate that is not accepted: first come the checks before it.
     let registration = RegisterRequest::from_message(&request.headers, &body).unwrap_or_else(|_| RegisterRequest {
         client_name: text(request, headers::CLIENT_NAME),
@@ -195,23 +196,34 @@ fn text(request: &InboundRequest, name: &str) -> String {
 }
 
 fn command(state: &mut State, now: Moment, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
-    let Ok(line) = request.payload.as_text() else {
+    let Some(text) = command_text(&request.payload) else {
         // A real server leaves anything but a text unanswered: the reply has no payload.
         return Outcome::Answer(Answer::payload(Payload::empty()));
     };
     let login = LoginHeaders::from_headers(&request.headers);
-    match commands::handle(&mut state.sim, now, &request.origin, &login, &line) {
-        commands::Outcome::Reply(reply) => Outcome::Answer(answer(&reply)),
-        commands::Outcome::Later(ticket) => {
+    let incoming = commands::Incoming { origin: &request.origin, text: &text, login: &login };
+    match commands::handle(&mut state.sim, now, incoming) {
+        commands::Answer::Now(reply) => Outcome::Answer(answer(&reply)),
+        commands::Answer::Later(ticket) => {
             state.waiting.insert(ticket, mailbox.clone());
             Outcome::Later(ticket)
         }
     }
 }
 
-/// A reply as it travels: a text without a return code.
+/// The text of a command; bytes that hold a text will do for a real server as well.
+fn command_text(payload: &Payload) -> Option<String> {
+    match payload.value().ok()? {
+        Value::String(text) => text.into_str(),
+        Value::Binary(bytes) => String::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+/// A reply as it travels: a text without a return code. One without items has no payload at all.
 fn answer(reply: &Reply) -> Answer {
-    Answer::payload(Payload::text(&reply.to_json()))
+    let payload = if reply.data.is_empty() { Payload::empty() } else { Payload::text(&reply.to_json()) };
+    Answer::payload(payload)
 }
 
 /// Admits messages with a token that the server has signed; nothing else counts.

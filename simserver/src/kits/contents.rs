@@ -1,4 +1,6 @@
 //! What is in the startup kits of the server, a site and an admin.
+//!
+//! The files come in the order in which real provisioning writes them, which `ls -t` shows.
 
 use serde_json::{Map, Value, json};
 
@@ -9,6 +11,7 @@ use crate::project::{Admin, Project, Server, Site};
 /// The authorization policy of a new federation: `authorization.json.default`.
 pub const DEFAULT_AUTHORIZATION: &str = include_str!("templates/authorization.json");
 
+const FED_SERVER: &str = include_str!("templates/fed_server.json");
 const LOG_CONFIG: &str = include_str!("templates/log_config.json");
 const PRIVACY: &str = include_str!("templates/privacy.json");
 const START: &str = include_str!("templates/start.sh");
@@ -78,34 +81,27 @@ impl<'a> Participant<'a> {
 }
 
 fn server_files(project: &Project, server: &Server) -> Vec<KitFile> {
-    let config = json!({
-        "format_version": 2,
-        "servers": [{
-            "name": project.name(),
-            "service": {
-                "target": format!("{}:{}", server.name(), server.port()),
-                "scheme": project.scheme().as_str(),
-            },
-            "admin_server": server.name(),
-            "admin_port": server.admin_port(),
-            "ssl_private_key": "server.key",
-            "ssl_cert": "server.crt",
-            "ssl_root_cert": "rootCA.pem",
-            "connection_security": server.security().as_str(),
-        }],
-    });
-    let mut files = vec![
-        KitFile::json("startup/fed_server.json", &config),
-        KitFile::text("local/resources.json.default", include_str!("templates/server_resources.json")),
-        KitFile::text("readme.txt", fill(include_str!("templates/server_readme.txt"), project, server.name())),
+    // Written as text because users can read it with `cat`, and real provisioning indents it oddly.
+    let config = [
+        ("{name}", json!(project.name())),
+        ("{target}", json!(format!("{}:{}", server.name(), server.port()))),
+        ("{scheme}", json!(project.scheme().as_str())),
+        ("{admin_server}", json!(server.name())),
+        ("{admin_port}", json!(server.admin_port())),
+        ("{security}", json!(server.security().as_str())),
     ];
+    let config = config
+        .into_iter()
+        .fold(FED_SERVER.to_owned(), |text, (place, value)| text.replacen(place, &value.to_string(), 1));
+    let mut files = vec![KitFile::text("startup/fed_server.json", config)];
     files.extend(scripts("nvflare.private.fed.app.server.server_train", "fed_server.json", "", server.org(), project));
-    files.extend(policies());
+    files.extend(local(include_str!("templates/server_resources.json")));
     if !project.studies().is_empty() {
         let studies: Map<String, Value> =
             project.studies().iter().map(|study| (study.name().to_owned(), study.to_json())).collect();
         files.push(KitFile::json("local/study_registry.json", &json!({"format_version": "1.0", "studies": studies})));
     }
+    files.push(KitFile::text("readme.txt", fill(include_str!("templates/server_readme.txt"), project, server.name())));
     files
 }
 
@@ -127,14 +123,11 @@ fn site_files(project: &Project, site: &Site) -> Vec<KitFile> {
             "connection_security": site.security().as_str(),
         },
     });
-    let mut files = vec![
-        KitFile::json("startup/fed_client.json", &config),
-        KitFile::text("local/resources.json.default", include_str!("templates/site_resources.json")),
-        KitFile::text("readme.txt", fill(include_str!("templates/site_readme.txt"), project, site.name())),
-    ];
+    let mut files = vec![KitFile::json("startup/fed_client.json", &config)];
     let uid = format!(" uid={}", site.name());
     files.extend(scripts("nvflare.private.fed.app.client.client_train", "fed_client.json", &uid, site.org(), project));
-    files.extend(policies());
+    files.extend(local(include_str!("templates/site_resources.json")));
+    files.push(KitFile::text("readme.txt", fill(include_str!("templates/site_readme.txt"), project, site.name())));
     files
 }
 
@@ -188,11 +181,12 @@ fn scripts(module: &str, config: &str, uid: &str, org: &str, project: &Project) 
     ]
 }
 
-fn policies() -> [KitFile; 3] {
+fn local(resources: &str) -> [KitFile; 4] {
     [
-        KitFile::text("local/authorization.json.default", DEFAULT_AUTHORIZATION),
-        KitFile::text("local/privacy.json.sample", PRIVACY),
         KitFile::text("local/log_config.json.default", LOG_CONFIG),
+        KitFile::text("local/resources.json.default", resources),
+        KitFile::text("local/privacy.json.sample", PRIVACY),
+        KitFile::text("local/authorization.json.default", DEFAULT_AUTHORIZATION),
     ]
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flare_wire::Moment;
 use serde_json::{Map, Value, json};
@@ -14,6 +15,9 @@ use crate::project::Project;
 
 /// As long as the private key of a participant: its size is all that `ls` shows.
 const KEY_LEN: usize = 1679;
+
+/// Time between two files of a kit: they were written one after the other, which `ls -t` shows.
+const BETWEEN_FILES: Duration = Duration::from_micros(100);
 
 /// The simulation of `project`: server and sites with the workspaces that their kits, unpacked in `directory`,
 /// give them, and the studies that the project declares.
@@ -90,9 +94,11 @@ impl<'a> Workspaces<'a> {
         for part in DIRECTORIES {
             files.insert_directory(part, DIRECTORY_MODE, self.now);
         }
+        let mut written = self.now;
         for file in participant.files(self.project, self.certificate, &self.key, self.root) {
             let content = contents.entry(file.content).or_insert_with_key(|content| Arc::new(content.clone()));
-            files.insert(&file.path, Arc::clone(content), file.mode, self.now);
+            files.insert(&file.path, Arc::clone(content), file.mode, written);
+            written = written + BETWEEN_FILES;
         }
         let participants = 1 + self.project.sites().len() + self.project.admins().len();
         files.set_parent(2 + participants as u64, self.now, self.now);

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -18,6 +19,12 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Write startup kits and nothing else, as `nvflare provision` does.
     Provision(ProvisionArguments),
+
+    /// Serve until SIGTERM or Ctrl-C, after writing the startup kits that are missing.
+    ///
+    /// When the server accepts connections, it prints one line, {"port": ..., "scheme": ..., "kits": ...}, where
+    /// `kits` is the directory that holds one startup kit per participant.
+    Serve(ServeArguments),
 }
 
 /// What both commands need.
@@ -40,4 +47,27 @@ pub(crate) struct Federation {
 pub(crate) struct ProvisionArguments {
     #[command(flatten)]
     pub(crate) federation: Federation,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) federation: Federation,
+
+    /// The port to listen on, instead of the project's; 0 for any that is free. Kits name the port really used.
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+
+    /// The address to listen on; without it the loopback interface if the project's host leads there, and every
+    /// interface otherwise.
+    #[arg(long, value_name = "IP")]
+    pub(crate) address: Option<IpAddr>,
+
+    /// Write the line that is printed also to this file, which appears complete and goes with the server.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+
+    /// Make ids and tokens the same in every run.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
 }

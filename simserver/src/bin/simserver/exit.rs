@@ -2,8 +2,11 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use flare_simserver::StartError;
 use flare_simserver::kits::KitError;
 use flare_simserver::project::ProjectError;
 
@@ -13,21 +16,31 @@ pub(crate) const HELP: &str = "Exit codes:
   1  something unexpected failed
   2  the command line is wrong
   3  the project file cannot be read or is not a valid project
-  4  the workspace, a key or a startup kit cannot be read or written";
+  4  the workspace, a key or a startup kit cannot be read or written
+  5  the server cannot start: the port is taken, a certificate has expired, the scheme is not simulated";
 
 /// Why the program fails.
 #[derive(Debug)]
 pub(crate) enum Failure {
     Project(ProjectError),
     Kits(KitError),
+    Start(StartError),
+    ReadyFile { path: PathBuf, source: io::Error },
+    Runtime(io::Error),
 }
 
 impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            Self::Runtime(_) | Self::ReadyFile { .. } => 1,
             Self::Project(_) => 3,
-            Self::Kits(_) => 4,
+            Self::Kits(_) | Self::Start(StartError::Kits(_)) => 4,
+            Self::Start(_) => 5,
         })
+    }
+
+    pub(crate) fn ready_file(path: &Path, source: io::Error) -> Self {
+        Self::ReadyFile { path: path.to_owned(), source }
     }
 
     /// What to do about it.
@@ -35,6 +48,9 @@ impl Failure {
         match self {
             Self::Project(error) => error.hint(),
             Self::Kits(error) => error.hint(),
+            Self::Start(error) => error.hint(),
+            Self::ReadyFile { .. } => "check that the directory of the ready file exists and may be written",
+            Self::Runtime(_) => "check the limits of the system on threads and open files",
         }
     }
 }
@@ -42,6 +58,12 @@ impl Failure {
 impl From<ProjectError> for Failure {
     fn from(error: ProjectError) -> Self {
         Self::Project(error)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
     }
 }
 
@@ -56,6 +78,9 @@ impl fmt::Display for Failure {
         match self {
             Self::Project(_) => f.write_str("the project cannot be used"),
             Self::Kits(_) => f.write_str("the startup kits cannot be made"),
+            Self::Start(_) => f.write_str("the server cannot start"),
+            Self::ReadyFile { path, .. } => write!(f, "the ready file {} cannot be written", path.display()),
+            Self::Runtime(_) => f.write_str("the asynchronous runtime cannot start"),
         }
     }
 }
@@ -65,6 +90,8 @@ impl Error for Failure {
         match self {
             Self::Project(error) => Some(error),
             Self::Kits(error) => Some(error),
+            Self::Start(error) => Some(error),
+            Self::ReadyFile { source, .. } | Self::Runtime(source) => Some(source),
         }
     }
 }

@@ -2,8 +2,10 @@
 
 mod args;
 mod exit;
+mod federation;
 mod provision;
 mod report;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -16,6 +18,7 @@ fn main() -> ExitCode {
     report::start_logging();
     let outcome = match &arguments.command {
         Command::Provision(provision) => provision::run(provision),
+        Command::Serve(serve) => serve::run(serve),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

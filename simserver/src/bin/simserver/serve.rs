@@ -1,0 +1,92 @@
+//! `flare-simserver serve`.
+
+use std::fs::{self, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use flare_simserver::SimServer;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::ServeArguments;
+use crate::exit::Failure;
+use crate::{federation, report};
+
+pub(crate) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::Runtime)?;
+    runtime.block_on(serve(arguments))
+}
+
+async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
+    // From here on a signal means an orderly end, also while the server starts.
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
+    let ready_file = arguments.ready_file.as_deref().map(ReadyFile::new).transpose()?;
+
+    let project = federation::project(&arguments.federation)?;
+    let scheme = project.scheme();
+    let mut builder = SimServer::builder()
+        .port(arguments.port.unwrap_or_else(|| project.server().admin_port()))
+        .workspace(&arguments.federation.workspace)
+        .keys(federation::keys(&arguments.federation))
+        .project(project);
+    if let Some(address) = arguments.address {
+        builder = builder.address(address);
+    }
+    if let Some(seed) = arguments.seed {
+        builder = builder.seed(seed);
+    }
+    let server = tokio::select! {
+        server = builder.start() => server?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+
+    let ready = json!({"port": server.port(), "scheme": scheme.as_str(), "kits": server.all_kits()?}).to_string();
+    if let Some(file) = &ready_file {
+        file.write(&ready)?;
+    }
+    report::line(&ready);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    server.shutdown().await;
+    Ok(())
+}
+
+/// The file that tells others that the server is ready. It is there as long as the server is.
+struct ReadyFile(PathBuf);
+
+impl ReadyFile {
+    /// Removes what an earlier run has left: whoever waits for the file must not find that one.
+    fn new(path: &Path) -> Result<Self, Failure> {
+        let path = std::path::absolute(path).map_err(|error| Failure::ready_file(path, error))?;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::ready_file(&path, error)),
+            _ => Ok(Self(path)),
+        }
+    }
+
+    /// Writes the file so that it appears complete.
+    fn write(&self, line: &str) -> Result<(), Failure> {
+        let failed = |error| Failure::ready_file(&self.0, error);
+        let directory = self.0.parent().unwrap_or(&self.0);
+        // There is no secret in it, and who waits for it may be another user.
+        let mut file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(directory)
+            .map_err(failed)?;
+        writeln!(file, "{line}").map_err(failed)?;
+        file.persist(&self.0).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+}
+
+impl Drop for ReadyFile {
+    fn drop(&mut self) {
+        // It may never have been written.
+        let _ = fs::remove_file(&self.0);
+    }
+}
