@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use tracing_subscriber::EnvFilter;
 
+use crate::bench::{self, BenchError, ServeArguments};
 use crate::finding::chain;
 #[cfg(target_os = "linux")]
 use crate::real::{RealCommand, RealError};
@@ -49,6 +50,11 @@ enum Command {
     Run(RunArguments),
     /// List the cases, or the requirements they check.
     List(ListArguments),
+    /// Measure our client on the simulator beside a plain echo over TLS and WebSocket.
+    Bench,
+    /// The simulator's process that `bench` measures.
+    #[command(hide = true)]
+    BenchServe(ServeArguments),
     /// Bring up a real FLARE federation, or take it down.
     #[cfg(target_os = "linux")]
     #[command(subcommand)]
@@ -125,8 +131,17 @@ pub fn main(arguments: Arguments) -> Exit {
     match command {
         Command::Run(arguments) => runtime.block_on(until_interrupted(run(arguments))),
         Command::List(arguments) => list(&arguments),
+        Command::Bench => runtime.block_on(until_interrupted(measured(bench::run(&mut io::stdout())))),
+        Command::BenchServe(arguments) => runtime.block_on(until_interrupted(measured(bench::serve(&arguments)))),
         #[cfg(target_os = "linux")]
         Command::Real(command) => runtime.block_on(real(command)),
+    }
+}
+
+async fn measured(work: impl Future<Output = Result<(), BenchError>>) -> Exit {
+    match work.await {
+        Ok(()) => Exit::Green,
+        Err(error) => complain(Exit::Harness, error.as_ref()),
     }
 }
 

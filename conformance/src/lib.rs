@@ -19,13 +19,15 @@
 //! |---|---|
 //! | `case`, `need`, `context`, `finding`, `state` | a case, what it needs, what it works with, what it says |
 //! | `requirement` | what is checked, and where that comes from |
-//! | `target`, `kits` | the subject of a run |
+//! | `target`, `simulated`, `kits` | the subject of a run |
 //! | `runner`, `known`, `report`, `exit` | run cases, judge them by the known-failing list, report, exit code |
 //! | `raw` | a peer that speaks the wire by hand |
 //! | `real` | bring a real federation up, and take it down (Linux) |
 //! | [`suites`] | the cases |
+//! | `bench` | measurements beside a plain echo |
 //! | `cli` | the command line |
 
+mod bench;
 mod case;
 pub mod cli;
 mod context;
@@ -40,6 +42,7 @@ mod real;
 mod report;
 pub mod requirement;
 mod runner;
+mod simulated;
 mod state;
 pub mod suites;
 mod target;

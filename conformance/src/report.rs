@@ -182,7 +182,7 @@ mod tests {
         let path = folder.path().join("report.json");
         std::fs::write(&path, "old").unwrap();
         report().write_json(&path).unwrap();
-        insta::assert_snapshot!(std::fs::read_to_string(&path).unwrap(), @"");
+        insta::assert_snapshot!(std::fs::read_to_string(&path).unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -10,6 +10,7 @@ use flare_wire::msgpack::{Value, field};
 use crate::kits::{AdminKit, Kits, KitsError, RootKey, SiteKit};
 use crate::raw::{Identity, Peer, challenge, register, register_request, value};
 use crate::report::TargetDescription;
+use crate::simulated::Simulator;
 use crate::{CaseResult, Finding, Home, Need, Who};
 
 /// What cases run on.
@@ -18,6 +19,8 @@ pub struct Target {
     description: TargetDescription,
     kits: Kits,
     server_org: String,
+    /// Kept so that it runs as long as the target is used.
+    simulator: Option<Simulator>,
 }
 
 impl Target {
@@ -25,8 +28,10 @@ impl Target {
     ///
     /// # Errors
     /// [`TargetError`] when it cannot be started.
-    pub async fn simulated(_scheme: &str) -> Result<Self, TargetError> {
-        Err(TargetError::NoKits)
+    pub async fn simulated(scheme: &str) -> Result<Self, TargetError> {
+        let simulator = Simulator::start(scheme).await?;
+        let target = Self::open("simulated", "in-process simulator".to_owned(), &simulator.kits()?).await?;
+        Ok(Self { simulator: Some(simulator), ..target })
     }
 
     /// The deployment that the kits in `folder` lead to. It is asked for its identity and release.
@@ -43,7 +48,7 @@ impl Target {
         let Introduction { server_org, version } = introduce(kit).await?;
         let scheme = kit.server.scheme.clone();
         let description = TargetDescription { kind: kind.to_owned(), name, scheme, version };
-        Ok(Self { description, kits, server_org })
+        Ok(Self { description, kits, server_org, simulator: None })
     }
 
     /// A target that has nothing, for tests of the runner.
@@ -55,7 +60,7 @@ impl Target {
             scheme: "http".to_owned(),
             version: Some("2.9.0".to_owned()),
         };
-        Self { description, kits: Kits::default(), server_org: String::new() }
+        Self { description, kits: Kits::default(), server_org: String::new(), simulator: None }
     }
 
     /// What reports say about this target.
@@ -102,7 +107,7 @@ impl Target {
         let there = match need {
             Need::Admin(who) => self.admin(who).is_some(),
             Need::Site(home) => self.site(home).is_some(),
-            Need::ControlledTime => false,
+            Need::ControlledTime => self.simulator.is_some(),
             Need::RootKey => self.root_key().is_some(),
             Need::Scheme(scheme) => self.description.scheme == scheme,
         };

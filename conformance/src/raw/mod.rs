@@ -39,3 +39,14 @@ pub(crate) fn randomness() -> CaseResult<Randomness> {
     SysRng.try_fill_bytes(&mut seed).map_err(|error| Finding::harness(format!("no randomness: {error}")))?;
     Ok(Randomness::from_seed(seed))
 }
+
+/// Waits until `condition` holds, which something else is about to bring about.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) -> CaseResult {
+    const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !condition() {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    });
+    waited.await.map_err(|_| Finding::fail(format!("waited {} s in vain until {what}", PATIENCE.as_secs())))
+}

@@ -396,6 +396,12 @@ impl Peer {
         self.inbox.iter()
     }
 
+    /// Something that has come and not been waited for. PONGs do not count: several PINGs may have been sent until the
+    /// first was answered.
+    pub(crate) fn leftover(&self) -> Option<&Incoming> {
+        self.inbox.iter().find(|incoming| !incoming.is_frame(FrameKind::Pong))
+    }
+
     /// Shows that the connection still works and that the server had time to react to what was sent before: a few
     /// round trips of PING, which a server answers at once. No sleeping: the proof of silence is that later
     /// requests were answered.

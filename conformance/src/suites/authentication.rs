@@ -361,7 +361,7 @@ async fn silence(context: Context, stamp: impl FnOnce(&mut Admin) -> CaseResult<
     for _ in 0..3 {
         admin.command("list_sessions").await?;
     }
-    ensure!(admin.peer.inbox().next().is_none(), "the server answered: {:?}", admin.peer.inbox().next());
+    ensure!(admin.peer.leftover().is_none(), "the server answered: {:?}", admin.peer.leftover());
     Ok(())
 }
 

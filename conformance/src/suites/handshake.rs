@@ -199,7 +199,7 @@ async fn dead_endpoint(context: Context, name: Option<&str>) -> CaseResult {
         peer.send_frame(FrameKind::Hello, 1, Bytes::new(), hello.encode().into()).await?;
         peer.ready().await?;
     }
-    ensure!(peer.inbox().next().is_none(), "the request was answered: {:?}", peer.inbox().next());
+    ensure!(peer.leftover().is_none(), "the request was answered: {:?}", peer.leftover());
     Ok(())
 }
 
@@ -282,7 +282,7 @@ async fn unknown_kinds(context: Context) -> CaseResult {
 /// The connection still works, and nothing came in answer to what was sent before.
 async fn alive(context: &Context, peer: &mut Peer) -> CaseResult {
     peer.settle().await?;
-    ensure!(peer.inbox().next().is_none(), "the server answered: {:?}", peer.inbox().next());
+    ensure!(peer.leftover().is_none(), "the server answered: {:?}", peer.leftover());
     works(context, peer).await
 }
 

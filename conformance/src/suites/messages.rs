@@ -135,7 +135,7 @@ async fn silent(admin: &mut Admin) -> CaseResult {
     for _ in 0..3 {
         admin.command("list_sessions").await?;
     }
-    ensure!(admin.peer.inbox().next().is_none(), "the server answered: {:?}", admin.peer.inbox().next());
+    ensure!(admin.peer.leftover().is_none(), "the server answered: {:?}", admin.peer.leftover());
     Ok(())
 }
 
@@ -206,7 +206,7 @@ async fn bye(context: Context) -> CaseResult {
     let stream = admin.peer.stream(channel::HCI, channel::COMMAND, command);
     admin.peer.send_stream(&stream, &Headers::new()).await?;
     admin.peer.settle().await?;
-    ensure!(admin.peer.inbox().next().is_none(), "the server answered: {:?}", admin.peer.inbox().next());
+    ensure!(admin.peer.leftover().is_none(), "the server answered: {:?}", admin.peer.leftover());
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod api;
 mod authentication;
 mod connecting;
+mod expiry;
 mod handshake;
 mod login;
 mod messages;
@@ -15,13 +16,14 @@ use crate::{Case, Requirement};
 /// Every requirement, by suite.
 pub(crate) static REQUIREMENTS: &[&[Requirement]] = &[
     handshake::REQUIREMENTS,
-    connecting::REQUIREMENTS,
-    api::REQUIREMENTS,
-    authentication::REQUIREMENTS,
     messages::REQUIREMENTS,
     streams::REQUIREMENTS,
+    authentication::REQUIREMENTS,
     login::REQUIREMENTS,
     sessions::REQUIREMENTS,
+    expiry::REQUIREMENTS,
+    connecting::REQUIREMENTS,
+    api::REQUIREMENTS,
     recorded::REQUIREMENTS,
 ];
 
@@ -30,13 +32,14 @@ pub(crate) static REQUIREMENTS: &[&[Requirement]] = &[
 pub fn all() -> Vec<Case> {
     [
         handshake::cases(),
-        connecting::cases(),
-        api::cases(),
-        authentication::cases(),
         messages::cases(),
         streams::cases(),
+        authentication::cases(),
         login::cases(),
         sessions::cases(),
+        expiry::cases(),
+        connecting::cases(),
+        api::cases(),
         recorded::cases(),
     ]
     .into_iter()

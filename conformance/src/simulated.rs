@@ -1,0 +1,78 @@
+//! The in-process simulator as a target.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flare_simserver::SimServer;
+use flare_simserver::project::{Project, ProjectError, Role as SimRole, Scheme};
+use tempfile::TempDir;
+
+use crate::finding::chain;
+use crate::kits::{AdminKit, Kits};
+use crate::{CaseResult, Finding, Role};
+
+/// Organisation of the server.
+const OWN_ORG: &str = "hospital";
+/// The other organisation.
+const OTHER_ORG: &str = "clinic";
+
+/// A simulator that runs in this process, and the workspace its kits are in.
+#[derive(Debug)]
+pub(crate) struct Simulator {
+    server: SimServer,
+    workspace: TempDir,
+}
+
+impl Simulator {
+    /// Starts a simulator on a free port: sites of two organisations, administrators of every role in both.
+    pub(crate) async fn start(scheme: &str) -> CaseResult<Self> {
+        let failed =
+            |error: &(dyn std::error::Error + 'static)| Finding::harness(format!("simulator: {}", chain(error)));
+        let scheme = [Scheme::Http, Scheme::Tcp].into_iter().find(|known| known.as_str() == scheme);
+        let scheme = scheme.ok_or_else(|| Finding::harness("the simulator does not speak this transport"))?;
+        let workspace = TempDir::new().map_err(|error| failed(&error))?;
+        let project = project().map_err(|error| failed(&error))?.with_scheme(scheme);
+        let builder = SimServer::builder().project(project).workspace(workspace.path());
+        let server = builder.start().await.map_err(|error| failed(&error))?;
+        Ok(Self { server, workspace })
+    }
+
+    /// The folder that holds one kit per participant.
+    pub(crate) fn kits(&self) -> CaseResult<PathBuf> {
+        self.server.all_kits().map_err(|error| Finding::harness(format!("simulator: {}", chain(&error))))
+    }
+
+    /// The kit of the first administrator with this role.
+    pub(crate) fn admin(&self, role: Role) -> CaseResult<AdminKit> {
+        let kits = Kits::read(&self.kits()?).map_err(|error| Finding::harness(error.to_string()))?;
+        let kit = kits.admins().iter().find(|kit| kit.role == Some(role)).cloned();
+        kit.ok_or_else(|| Finding::harness(format!("the simulator has no {role}")))
+    }
+
+    /// Moves the simulator's time ahead.
+    pub(crate) fn skip_time(&self, time: Duration) {
+        self.server.skip_time(time);
+    }
+
+    /// Where its workspace is.
+    pub(crate) fn workspace(&self) -> &Path {
+        self.workspace.path()
+    }
+}
+
+/// None of these names occurs in a recording of a real server: what is compared with one shows that names are
+/// not part of the comparison.
+fn project() -> Result<Project, ProjectError> {
+    Project::new("conformance", "server", OWN_ORG)?
+        .with_host("localhost")?
+        .with_site("ward-a", OWN_ORG)?
+        .with_site("ward-b", OWN_ORG)?
+        .with_site("practice", OTHER_ORG)?
+        .with_admin("chief@hospital.test", OWN_ORG, SimRole::ProjectAdmin)?
+        .with_admin("office@hospital.test", OWN_ORG, SimRole::OrgAdmin)?
+        .with_admin("lead@hospital.test", OWN_ORG, SimRole::Lead)?
+        .with_admin("member@hospital.test", OWN_ORG, SimRole::Member)?
+        .with_admin("office@clinic.test", OTHER_ORG, SimRole::OrgAdmin)?
+        .with_admin("lead@clinic.test", OTHER_ORG, SimRole::Lead)?
+        .with_admin("member@clinic.test", OTHER_ORG, SimRole::Member)
+}

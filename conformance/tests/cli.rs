@@ -1,0 +1,135 @@
+//! The binary as its users see it: output, report and exit codes.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn flare_conformance(arguments: &[&str]) -> Ended {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_flare-conformance")).args(arguments).env_remove("RUST_LOG").output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// What the program printed, its times replaced: they are all that changes between two runs.
+fn snapshot(ended: &Ended) -> String {
+    let untimed = |text: &str| text.lines().map(|line| untimed(line) + "\n").collect::<String>();
+    format!("exit {:?}\n{}{}", ended.code, untimed(&ended.stdout), untimed(&ended.stderr))
+}
+
+fn untimed(line: &str) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    let is_time = |word: &str| word.split_once('.').is_some_and(|(a, b)| a.parse::<u64>().is_ok() && b.len() == 3);
+    let hidden = words.iter().map(|word| if is_time(word) { "_.___" } else { word });
+    hidden.collect::<Vec<_>>().join(" ")
+}
+
+/// A case that asks nothing of the server, so that its outcome is known.
+const LOCAL: &str = "api.shell.local-checks";
+
+#[test]
+fn cases_are_listed_with_what_they_check_and_need() {
+    insta::assert_snapshot!(snapshot(&flare_conformance(&["list", "--case", "expiry.*"])));
+}
+
+#[test]
+fn every_listed_requirement_says_where_it_comes_from() {
+    let ended = flare_conformance(&["list", "--requirements"]);
+    assert_eq!(ended.code, Some(0));
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert!(lines.len() >= 200, "{} lines", lines.len());
+    assert!(lines.chunks(2).all(|pair| pair.len() == 2 && pair[1].starts_with("    ")));
+}
+
+#[test]
+fn without_a_command_the_simulator_is_tested() {
+    insta::assert_snapshot!(snapshot(&flare_conformance(&["--case", LOCAL])), @r"
+    exit Some(0)
+    pass             _.___ s  api.shell.local-checks
+
+    1 passed, 0 failed
+    ");
+}
+
+#[test]
+fn a_run_in_which_nothing_could_be_tested_is_not_green() {
+    let ended = flare_conformance(&["run", "--case", "handshake.tcp.split-frames"]);
+    insta::assert_snapshot!(snapshot(&ended), @r"
+    exit Some(5)
+    untestable       _.___ s  handshake.tcp.split-frames
+                              the target lacks: transport tcp
+
+    0 passed, 0 failed, 1 untestable
+    ");
+    assert_eq!(flare_conformance(&["run", "--case", "no.such.case"]).code, Some(5));
+}
+
+#[test]
+fn a_listed_case_that_passes_fails_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.txt");
+    std::fs::write(&list, format!("{LOCAL}  the file rules differ\n")).unwrap();
+    let ended = flare_conformance(&["run", "--case", LOCAL, "--known-failing", list.to_str().unwrap()]);
+    insta::assert_snapshot!(snapshot(&ended), @r"
+    exit Some(1)
+    pass-unexpected  _.___ s  api.shell.local-checks
+                              listed as failing: the file rules differ
+
+    not acceptable:
+    pass-unexpected  _.___ s  api.shell.local-checks
+                              listed as failing: the file rules differ
+
+    0 passed, 0 failed, 1 pass-unexpected
+    ");
+
+    std::fs::write(&list, format!("{LOCAL}\n")).unwrap();
+    let ended = flare_conformance(&["run", "--case", LOCAL, "--known-failing", list.to_str().unwrap()]);
+    insta::assert_snapshot!(snapshot(&ended), @r"
+    exit Some(6)
+    error: known-failing list, line 1: no reason
+    ");
+}
+
+#[test]
+fn wrong_usage_and_unusable_targets_have_exit_codes_of_their_own() {
+    assert_eq!(flare_conformance(&["run", "--no-such-option"]).code, Some(2));
+    assert_eq!(flare_conformance(&["run", "--case", "["]).code, Some(2));
+    assert_eq!(flare_conformance(&["run", "--target", "x", "--scheme", "tcp"]).code, Some(2));
+    insta::assert_snapshot!(snapshot(&flare_conformance(&["run", "--target", "/nowhere"])), @r"
+    exit Some(4)
+    error: the startup kits cannot be read: /nowhere: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn the_json_report_has_a_result_per_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let ended = flare_conformance(&["--case", LOCAL, "--case", "handshake.tcp.*", "--json", path.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(report["target"]["kind"], "simulated");
+    assert_eq!(report["summary"]["pass"], 1);
+    assert_eq!(report["summary"]["untestable"], 3);
+    let results = report["results"].as_array().unwrap();
+    assert_eq!(results.len(), 4);
+    for result in results {
+        assert!(result["check"].is_string() && result["duration_ms"].is_number(), "{result}");
+        assert!(!result["requirements"].as_array().unwrap().is_empty(), "{result}");
+    }
+    assert_eq!(results[3]["state"], "pass");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_an_error_of_its_own() {
+    let ended = flare_conformance(&["--case", LOCAL, "--json", "/nowhere/report.json"]);
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert!(!Path::new("/nowhere").exists());
+}
