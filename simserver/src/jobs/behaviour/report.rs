@@ -1,0 +1,125 @@
+//! What `show_stats` and `show_errors` say about a run.
+//!
+//! Source: `reference/server-behaviour.md` section 5, and the statistics that nvflare's components add.
+
+use std::time::Duration;
+
+use flare_wire::hci::JsonObject;
+use serde_json::{Value, json};
+
+use super::plan::{Ending, RunPlan, Workflow};
+
+/// The class whose statistics tell its rounds.
+const SCATTER_AND_GATHER: &str = "ScatterAndGather";
+
+/// What a site that does not answer is shown as; sites behind it are not shown at all.
+const INVALID_REPLY: &str = "invalid_reply";
+
+/// A run at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct RunReport<'a> {
+    /// The job.
+    pub job_id: &'a str,
+    /// What it does.
+    pub plan: &'a RunPlan,
+    /// The sites that take part.
+    pub sites: &'a [String],
+    /// How long it has been running.
+    pub elapsed: Duration,
+}
+
+impl RunReport<'_> {
+    /// The server's statistics.
+    #[must_use]
+    pub fn server_stats(&self) -> Value {
+        let Some((workflow, round)) = self.plan.position(self.elapsed) else { return json!({}) };
+        let working: Vec<&String> = self.sites.iter().filter(|_| self.is_working()).collect();
+        let tasks = json!({workflow.task.as_str(): working});
+        let mut stats = JsonObject::new();
+        stats.insert(workflow.class.clone(), workflow_stats(workflow, round, tasks));
+        let runner = json!({"job_id": self.job_id, "status": "started", "workflow": workflow.id});
+        stats.insert("ServerRunner".to_owned(), runner);
+        Value::Object(stats)
+    }
+
+    /// A site's statistics; empty for one that does not take part, `None` for one that does not answer.
+    #[must_use]
+    pub fn site_stats(&self, site: &str) -> Option<Value> {
+        if self.plan.silent_sites.contains(site) {
+            return None;
+        }
+        if !self.sites.iter().any(|name| name == site) {
+            return Some(json!({}));
+        }
+        let tasks: Vec<&str> = match self.plan.position(self.elapsed) {
+            Some((workflow, _)) if self.is_working() => vec![&workflow.task],
+            _ => Vec::new(),
+        };
+        Some(json!({"ClientRunner": {"job_id": self.job_id, "current_tasks": tasks}}))
+    }
+
+    /// The server's errors: a text when there are none.
+    #[must_use]
+    pub fn server_errors(&self, was_reset: bool) -> Value {
+        match &self.plan.ending {
+            Ending::Exception { site: None, text } if self.is_failing() && !was_reset => {
+                let group = self.plan.workflows.first().map_or("ServerRunner", |workflow| &workflow.class);
+                json!({group: {"exception": text}})
+            }
+            _ => json!("No Error"),
+        }
+    }
+
+    /// A site's errors; `None` for one that does not answer.
+    #[must_use]
+    pub fn site_errors(&self, site: &str, was_reset: bool) -> Option<Value> {
+        if self.plan.silent_sites.contains(site) {
+            return None;
+        }
+        let errors = self.plan.ending.site_errors();
+        let error = errors.iter().find(|(failing, _)| *failing == site).filter(|_| self.is_failing() && !was_reset);
+        Some(error.map_or_else(|| json!({}), |(_, text)| json!({"ClientRunner": {"exception": text}})))
+    }
+
+    /// Puts answers of sites together as the server does: the first one that is missing ends the list.
+    #[must_use]
+    pub fn gather<'s>(
+        server: Option<Value>,
+        sites: impl IntoIterator<Item = &'s str>,
+        answer: impl Fn(&str) -> Option<Value>,
+    ) -> JsonObject {
+        let mut result = JsonObject::new();
+        if let Some(server) = server {
+            result.insert("server".to_owned(), server);
+        }
+        for site in sites {
+            let Some(answer) = answer(site) else {
+                result.insert(site.to_owned(), Value::from(INVALID_REPLY));
+                break;
+            };
+            result.insert(site.to_owned(), answer);
+        }
+        result
+    }
+
+    /// Tasks are out for the first half of every round; the second half is for the results.
+    fn is_working(&self) -> bool {
+        let round = self.plan.round_time.as_nanos().max(1);
+        self.elapsed >= self.plan.round_start(0, 0)
+            && (self.elapsed - self.plan.round_start(0, 0)).as_nanos() % round * 2 < round
+    }
+
+    /// A fault shows in the second half of the run.
+    fn is_failing(&self) -> bool {
+        self.plan.duration().is_some_and(|duration| self.elapsed * 2 >= duration)
+    }
+}
+
+/// A controller tells its tasks, scatter-and-gather its rounds too.
+fn workflow_stats(workflow: &Workflow, round: u64, tasks: Value) -> Value {
+    if workflow.class == SCATTER_AND_GATHER {
+        json!({"phase": "train", "current_round": round, "num_rounds": workflow.rounds, "tasks": tasks})
+    } else {
+        json!({"tasks": tasks})
+    }
+}

@@ -1,0 +1,103 @@
+//! What a run leaves behind: the content of `workspace.zip`.
+//!
+//! The server's copy of the app is as large as the job, so it is not held here: the workspace is a list of entries,
+//! some of which say where in the job's archive they come from, and it becomes an archive only when it is downloaded.
+
+use std::io::{self, Read, Seek, Write};
+
+use flare_wire::hci::python_json_indented;
+use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use super::log::RunLog;
+use crate::jobs::archive::Archive;
+use crate::jobs::content::AppContent;
+use crate::jobs::content_hash::MAX_CONTENT_LEN;
+use crate::jobs::meta::JobMeta;
+
+/// Where the content of an entry comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkspaceFile {
+    /// From here.
+    Bytes(Vec<u8>),
+    /// From this member of the job's archive.
+    Member(String),
+}
+
+/// One file of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceEntry {
+    /// Its path.
+    pub path: String,
+    /// Its content.
+    pub file: WorkspaceFile,
+}
+
+/// The files of a run that is over.
+#[must_use]
+pub fn entries(meta: &JobMeta, app_name: &str, app: Option<&AppContent>, log: &RunLog<'_>) -> Vec<WorkspaceEntry> {
+    let text = |path: &str, content: String| WorkspaceEntry {
+        path: path.to_owned(),
+        file: WorkspaceFile::Bytes(content.into_bytes()),
+    };
+    let run_meta = python_json_indented(&Value::Object(meta.fields().clone()), 4);
+    let mut entries = vec![
+        text("log.txt", log.text()),
+        text("log.json", log.json()),
+        text("error_log.txt", log.errors()),
+        text("log_fl.txt", log.text()),
+        text("audit.log", String::new()),
+        text("fl_app.txt", app_name.to_owned()),
+        text("meta.json", run_meta),
+        text("stats_pool_summary.json", python_json_indented(&json!({}), 4)),
+    ];
+    for (member, path) in app.into_iter().flat_map(|app| &app.files) {
+        entries
+            .push(WorkspaceEntry { path: format!("app_server/{path}"), file: WorkspaceFile::Member(member.clone()) });
+    }
+    for (path, content) in &log.plan.results {
+        entries.retain(|entry| entry.path != *path);
+        entries.push(WorkspaceEntry { path: path.clone(), file: WorkspaceFile::Bytes(content.clone()) });
+    }
+    entries
+}
+
+/// Writes a workspace as an archive: stored, with an entry for every directory.
+///
+/// # Errors
+/// When writing fails, or a member of the job's archive cannot be read.
+pub fn write_workspace<R: Read + Seek, W: Write + Seek>(
+    entries: &[WorkspaceEntry],
+    job: &mut Archive<R>,
+    out: W,
+) -> io::Result<W> {
+    let mut writer = ZipWriter::new(out);
+    let mut directories: Vec<&str> = Vec::new();
+    // Sizes are not known beforehand, and only this form has room for more than 4 GiB.
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for entry in entries {
+        for (end, _) in entry.path.match_indices('/') {
+            let directory = &entry.path[..end];
+            if !directories.contains(&directory) {
+                writer.add_directory(directory, options)?;
+                directories.push(directory);
+            }
+        }
+        writer.start_file(entry.path.as_str(), options.large_file(matches!(entry.file, WorkspaceFile::Member(_))))?;
+        match &entry.file {
+            WorkspaceFile::Bytes(bytes) => writer.write_all(bytes)?,
+            WorkspaceFile::Member(name) => {
+                let mut written = Ok(());
+                let read = job.read(name, MAX_CONTENT_LEN, |piece| {
+                    if written.is_ok() {
+                        written = writer.write_all(piece);
+                    }
+                });
+                written?;
+                read.map_err(io::Error::other)?;
+            }
+        }
+    }
+    Ok(writer.finish()?)
+}
