@@ -31,7 +31,7 @@ async fn server() -> (SimServer, Papers) {
 }
 
 fn command(line: &str) -> OutgoingRequest {
-    OutgoingRequest::streamed(channel::HCI, channel::COMMAND, Payload::text(&Request::new(line).to_json()))
+    raw_client::command(&Request::new(line))
 }
 
 /// The proof that a server is well: somebody gets all the way to a command.

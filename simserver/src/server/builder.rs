@@ -1,5 +1,6 @@
 //! Setting up a server.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use flare_wire::Randomness;
 use super::kit_store::KitStore;
 use super::{SimServer, StartError, simulation};
 use crate::ambient::{self, Clock};
-use crate::core::Sim;
+use crate::core::{Sim, SimConfig};
 use crate::driver::Driver;
 use crate::kits::{Credentials, Participant, SiteKeys, Workspace};
 use crate::listen::{Door, HANDSHAKE_TIMEOUT, Listener, Transport};
@@ -20,7 +21,7 @@ use crate::project::{Project, Scheme};
 /// How a simulated server is to be; [`SimServer::builder`] makes one, [`SimServerBuilder::start`] starts it.
 ///
 /// Without further words the server plays [`Project::default_demo`] on any free port of the loopback interface.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct SimServerBuilder {
     project: Project,
@@ -30,7 +31,11 @@ pub struct SimServerBuilder {
     workspace: Option<PathBuf>,
     keys: KeySource,
     handshake_timeout: Duration,
+    configure: Vec<Arc<Configure>>,
 }
+
+/// A change to what the simulation is made of.
+type Configure = dyn Fn(&mut SimConfig) + Send + Sync;
 
 impl Default for SimServerBuilder {
     fn default() -> Self {
@@ -42,6 +47,7 @@ impl Default for SimServerBuilder {
             workspace: None,
             keys: KeySource::default(),
             handshake_timeout: HANDSHAKE_TIMEOUT,
+            configure: Vec::new(),
         }
     }
 }
@@ -88,6 +94,32 @@ impl SimServerBuilder {
     /// Where RSA keys come from. The default makes a root key for every server and shares the others.
     pub fn keys(mut self, keys: KeySource) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Changes what the simulation is made of: policies, what sites answer and how fast, workspaces, the study
+    /// registry, stored jobs, the server's local time. Several changes are made in the order of the calls.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    /// use flare_simserver::core::{SiteBehaviour, StudyRegistry};
+    ///
+    /// let studies = StudyRegistry::from_json(r#"{"format_version": "1.0", "studies": {}}"#)?;
+    /// let server = SimServer::builder()
+    ///     .configure(move |config| {
+    ///         config.studies = Some(studies.clone());
+    ///         config.sites[1].behaviour = SiteBehaviour::Silent;
+    ///     })
+    ///     .start()
+    ///     .await?;
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn configure(mut self, change: impl Fn(&mut SimConfig) + Send + Sync + 'static) -> Self {
+        self.configure.push(Arc::new(change));
         self
     }
 
@@ -157,11 +189,27 @@ impl SimServerBuilder {
             Some(workspace) => KitStore::in_workspace(workspace, &project, credentials, clock, random.fork())?,
             None => KitStore::temporary(credentials, clock, random.fork())?,
         };
-        let config =
+        let mut config =
             kits.with_authority(|root| simulation::configure(&project, &identity, root, kits.directory(), now))?;
+        for change in &self.configure {
+            change(&mut config);
+        }
         let sim = Sim::new(config, random.fork(), now).map_err(PkiError::BadCertificate)?;
         let driver = Arc::new(Driver::new(clock, sim, random));
         Ok(Prepared { project, door, driver, kits })
+    }
+}
+
+impl fmt::Debug for SimServerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimServerBuilder")
+            .field("project", &self.project)
+            .field("port", &self.port)
+            .field("address", &self.address)
+            .field("seed", &self.seed)
+            .field("workspace", &self.workspace)
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
     }
 }
 

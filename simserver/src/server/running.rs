@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::builder::Prepared;
 use super::kit_store::KitStore;
 use super::{SimServerBuilder, StartError};
+use crate::core::Sim;
 use crate::driver::Driver;
 use crate::kits::{KitError, Participant};
 use crate::listen::Listener;
@@ -152,6 +153,28 @@ impl SimServer {
     /// silent. Connections and certificates keep to the real time.
     pub fn skip_time(&self, time: Duration) {
         self.driver.skip(time);
+    }
+
+    /// Looks at the simulation or changes it, between two requests: sessions, what sites answer, studies, jobs.
+    /// `act` also gets the simulated time.
+    ///
+    /// Nothing else happens on the server meanwhile, so `act` should be short.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    /// use flare_simserver::core::SiteBehaviour;
+    ///
+    /// let server = SimServer::start().await?;
+    /// server.control(|sim, now| sim.set_site_behaviour(now, "site-1", SiteBehaviour::Silent));
+    /// assert_eq!(server.control(|sim, _| sim.sessions().count()), 0);
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn control<T>(&self, act: impl FnOnce(&mut Sim, Moment) -> T) -> T {
+        self.driver.with_sim(act)
     }
 
     /// Ends every connection in order, and returns when nothing of the server is left.

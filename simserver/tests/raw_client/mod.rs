@@ -1,5 +1,6 @@
 //! A client without manners: connects to a simulated server with any certificate and sends what it is told.
 
+#![allow(dead_code, reason = "every test binary uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
 use std::fs;
@@ -8,10 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use flare_wire::auth::{CellToken, ChallengeReply, ChallengeRequest, RegisterReply, RegisterRequest, proof_text};
-use flare_wire::cell::{ReturnCode, channel};
+use flare_wire::auth::{
+    CellToken, ChallengeReply, ChallengeRequest, LoginHeaders, RegisterReply, RegisterRequest, proof_text,
+};
+use flare_wire::cell::{Payload, ReturnCode, channel};
 use flare_wire::certificate::Certificate;
 use flare_wire::endpoint::{Endpoint, EndpointConfig, Event, OutgoingRequest, Response};
+use flare_wire::hci::{Item, Reply, Request};
 use flare_wire::link::{DEFAULT_MAX_FRAME, FrameSource, Link};
 use flare_wire::{Moment, PrivateKey, Randomness, RequestError};
 use rustls::pki_types::pem::PemObject as _;
@@ -204,4 +208,31 @@ impl RawClient {
         self.endpoint.set_stamp(token.to_headers());
         Ok(token)
     }
+
+    /// Logs in, after the registration; returns the session token.
+    pub(crate) async fn log_in(&mut self) -> String {
+        let name = self.papers.common_name();
+        let key = PrivateKey::from_pem(&self.papers.key).unwrap();
+        let signature = key.sign(&mut self.random, &proof_text(&name, ""));
+        let mut request = command(&Request::new(format!("_cert_login {name}")));
+        request.headers =
+            LoginHeaders::new(&name, self.papers.certificate.as_bytes(), &signature, "default").to_headers();
+        let reply = self.reply(request).await;
+        let token = reply.data.iter().find_map(|item| match item {
+            Item::Token(token) => Some(token.clone()),
+            _ => None,
+        });
+        token.unwrap_or_else(|| panic!("no token: {}", reply.to_json()))
+    }
+
+    /// Sends a command and reads the reply.
+    pub(crate) async fn reply(&mut self, request: OutgoingRequest) -> Reply {
+        let response = self.ask(request, PATIENCE).await.unwrap();
+        Reply::parse(&response.payload.as_text().unwrap()).unwrap()
+    }
+}
+
+/// A command as the official client sends it.
+pub(crate) fn command(request: &Request) -> OutgoingRequest {
+    OutgoingRequest::streamed(channel::HCI, channel::COMMAND, Payload::text(&request.to_json()))
 }

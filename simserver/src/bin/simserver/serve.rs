@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use flare_simserver::SimServer;
+use flare_simserver::core::LocalTime;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,6 +31,7 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
         .port(arguments.port.unwrap_or_else(|| project.server().admin_port()))
         .workspace(&arguments.federation.workspace)
         .keys(federation::keys(&arguments.federation))
+        .configure(|config| config.local_time = LocalTime::with_offset(jiff::Zoned::now().offset()))
         .project(project);
     if let Some(address) = arguments.address {
         builder = builder.address(address);
