@@ -91,6 +91,41 @@ async fn a_server_cannot_take_a_port_that_is_taken() {
 }
 
 #[tokio::test]
+async fn two_servers_do_not_share_a_workspace() {
+    let workspace = tempfile::tempdir().unwrap();
+    let builder = || SimServer::builder().workspace(workspace.path());
+    let first = builder().start().await.unwrap();
+    let error = builder().start().await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, format!("another server serves from {}", workspace.path().join(PROJECT).display()));
+    let kit = first.admin_kit(Role::Lead).unwrap();
+    first.shutdown().await;
+    assert!(kit.exists());
+    assert_usable(&builder().start().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_crowd_is_served_while_others_say_nothing() {
+    let (server, papers) = server().await;
+    let mut silent = Vec::new();
+    for _ in 0..200 {
+        silent.push(TcpStream::connect(("127.0.0.1", server.port())).await.unwrap());
+    }
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let (port, papers) = (server.port(), papers.clone());
+        crowd.spawn(async move {
+            let mut client = RawClient::connect(port, &papers, None).await;
+            client.register(PROJECT).await.unwrap();
+            client.log_in().await
+        });
+    }
+    let tokens = crowd.join_all().await;
+    assert_eq!(tokens.len(), 50);
+    assert_eq!(server.control(|sim, _| sim.sessions().count()), 50);
+}
+
+#[tokio::test]
 async fn both_schemes_carry_the_same_conversation() {
     let server = SimServer::builder().scheme(Scheme::Tcp).start().await.unwrap();
     let papers = Papers::of_kit(&server.admin_kit(Role::Member).unwrap());

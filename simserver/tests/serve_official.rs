@@ -33,8 +33,7 @@ finally:
 /// None, after saying why, when there is no Python to ask.
 async fn official(user: &str, kit: &Path) -> Option<Value> {
     let Some(python) = std::env::var_os("FLARE_PYTHON") else {
-        // Past the capture of the test harness: that nothing was tested has to be seen.
-        writeln!(std::io::stderr(), "skipped: FLARE_PYTHON does not name a Python with nvflare").unwrap();
+        say_skipped();
         return None;
     };
     let home = tempfile::tempdir().unwrap();
@@ -50,6 +49,11 @@ async fn official(user: &str, kit: &Path) -> Option<Value> {
     let result = text.lines().find_map(|line| line.strip_prefix("RESULT "));
     let result = result.unwrap_or_else(|| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)));
     Some(serde_json::from_str(result).unwrap())
+}
+
+#[expect(clippy::explicit_write, reason = "past the capture of the harness: that nothing was tested has to be seen")]
+fn say_skipped() {
+    writeln!(std::io::stderr(), "skipped: FLARE_PYTHON does not name a Python with nvflare").unwrap();
 }
 
 async fn assert_served(scheme: Scheme, role: Role) {

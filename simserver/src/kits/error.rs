@@ -38,6 +38,8 @@ pub enum KitError {
         /// The role in the project.
         now: String,
     },
+    /// Another server serves from this workspace.
+    InUse(PathBuf),
     /// All directories `prod_00` to `prod_99` exist.
     NoProdLeft(PathBuf),
     /// The project has no participant of this name.
@@ -57,6 +59,7 @@ impl KitError {
             Self::Pki(error) => error.hint(),
             Self::BadState { .. } => "provision into a new workspace, or restore the file",
             Self::RoleChanged { .. } => "give the admin another name, or provision into a new workspace",
+            Self::InUse(_) => "end the other server, or use another workspace",
             Self::NoProdLeft(_) => "remove old prod_NN directories",
             Self::UnknownParticipant(_) => "use a name of the project",
         }
@@ -78,6 +81,7 @@ impl fmt::Display for KitError {
             Self::RoleChanged { name, before, now } => {
                 write!(f, "admin '{name}' has a certificate for the role {before}, the project says {now}")
             }
+            Self::InUse(path) => write!(f, "another server serves from {}", path.display()),
             Self::NoProdLeft(path) => write!(f, "{} holds prod_99 already", path.display()),
             Self::UnknownParticipant(name) => write!(f, "the project has no participant '{name}'"),
         }

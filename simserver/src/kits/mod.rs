@@ -27,4 +27,4 @@ pub(crate) use kit::{DIRECTORIES, DIRECTORY_MODE, KitFile};
 pub use contents::{DEFAULT_AUTHORIZATION, Participant};
 pub use credentials::{Credentials, SiteKeys};
 pub use error::KitError;
-pub use workspace::{Workspace, provision};
+pub use workspace::{Reservation, Workspace, provision};

@@ -1,6 +1,6 @@
 //! Where startup kits are written.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use flare_wire::{Moment, Randomness};
@@ -27,6 +27,24 @@ impl Workspace {
         // Paths of kits are handed to other programs, which run elsewhere.
         let workspace = std::path::absolute(workspace).unwrap_or_else(|_| workspace.to_owned());
         Self { directory: workspace.join(project.name()) }
+    }
+
+    /// Keeps other servers from serving from this workspace, as long as the result is there: each would replace
+    /// the port in the kits of the other.
+    ///
+    /// # Errors
+    /// [`KitError::InUse`], or when the workspace cannot be written.
+    pub fn reserve(&self) -> Result<Reservation, KitError> {
+        let path = self.directory.join("state").join("simserver.lock");
+        let state = self.directory.join("state");
+        make_directory(&self.directory)?;
+        make_directory(&state)?;
+        let file = File::create(&path).map_err(KitError::io("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Reservation { _lock: file }),
+            Err(TryLockError::WouldBlock) => Err(KitError::InUse(self.directory.clone())),
+            Err(TryLockError::Error(source)) => Err(KitError::io("lock", &path)(source)),
+        }
     }
 
     /// The credentials of an earlier run, or new ones.
@@ -136,6 +154,13 @@ impl Workspace {
         }
         Ok(last)
     }
+}
+
+/// A workspace that no other server serves from; see [`Workspace::reserve`].
+#[derive(Debug)]
+pub struct Reservation {
+    /// The system gives the lock back with the file, also when the process is killed.
+    _lock: File,
 }
 
 /// Provisions `project` into `workspace` as `nvflare provision` does: a kit for everybody in a new `prod_NN`.

@@ -171,8 +171,13 @@ impl SimServerBuilder {
             None => ambient::randomness()?,
         };
         let workspace = self.workspace.as_deref().map(|workspace| Workspace::new(workspace, &project));
+        // Before anything in it is read, for another server may be about to write it.
+        let workspace = match workspace {
+            Some(workspace) => Some((workspace.reserve()?, workspace)),
+            None => None,
+        };
         let mut credentials = match &workspace {
-            Some(workspace) => workspace.credentials(&project, self.keys, SiteKeys::Shared, now, &mut random)?,
+            Some((_, workspace)) => workspace.credentials(&project, self.keys, SiteKeys::Shared, now, &mut random)?,
             None => Credentials::create(&project, self.keys, SiteKeys::Shared, now, &mut random)?,
         };
 
@@ -185,8 +190,10 @@ impl SimServerBuilder {
             }
         }
         let door = Door::new(transport, project.server().security(), &identity, root.certificate())?;
-        let kits = match &workspace {
-            Some(workspace) => KitStore::in_workspace(workspace, &project, credentials, clock, random.fork())?,
+        let kits = match workspace {
+            Some((reservation, workspace)) => {
+                KitStore::in_workspace(&workspace, reservation, &project, credentials, clock, random.fork())?
+            }
             None => KitStore::temporary(credentials, clock, random.fork())?,
         };
         let mut config =

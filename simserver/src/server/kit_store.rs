@@ -12,16 +12,23 @@ use flare_wire::Randomness;
 use tempfile::TempDir;
 
 use crate::ambient::Clock;
-use crate::kits::{Credentials, KitError, Participant, Workspace};
+use crate::kits::{Credentials, KitError, Participant, Reservation, Workspace};
 use crate::pki::{Authority, Identity, KeyPair, Subject, Validity};
 use crate::project::Project;
 
 pub(super) struct KitStore {
     directory: PathBuf,
-    /// The directory when it is the server's own: it goes with the server.
-    _own: Option<TempDir>,
+    _place: Place,
     clock: Clock,
     state: Mutex<State>,
+}
+
+/// What goes with the store.
+enum Place {
+    /// The directory itself, when it is the server's own.
+    Temporary(#[expect(dead_code, reason = "only its end matters")] TempDir),
+    /// The right to a directory of somebody else's.
+    Workspace(#[expect(dead_code, reason = "only its end matters")] Reservation),
 }
 
 struct State {
@@ -40,12 +47,13 @@ impl KitStore {
         })?;
         let directory = own.path().to_owned();
         let state = Mutex::new(State { credentials, random, written: BTreeSet::new() });
-        Ok(Self { directory, _own: Some(own), clock, state })
+        Ok(Self { directory, _place: Place::Temporary(own), clock, state })
     }
 
     /// Kits in a workspace, all of them written.
     pub(super) fn in_workspace(
         workspace: &Workspace,
+        reservation: Reservation,
         project: &Project,
         mut credentials: Credentials,
         clock: Clock,
@@ -53,7 +61,8 @@ impl KitStore {
     ) -> Result<Self, KitError> {
         let directory = workspace.refresh(project, &mut credentials, clock.now(), &mut random)?;
         let written = Participant::all(project).map(|participant| participant.name().to_owned()).collect();
-        Ok(Self { directory, _own: None, clock, state: Mutex::new(State { credentials, random, written }) })
+        let state = Mutex::new(State { credentials, random, written });
+        Ok(Self { directory, _place: Place::Workspace(reservation), clock, state })
     }
 
     /// The directory that holds one kit per participant.
