@@ -1,7 +1,6 @@
 //! The project file as it is provisioned here: on a free port, for this machine only.
 
 use std::fs;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::Path;
 
@@ -18,13 +17,11 @@ const DEFAULT_PROJECT: &str = include_str!("../../projects/two-orgs.yml");
 pub(super) struct Blueprint {
     /// What the file says, read as the simulator reads it.
     pub(super) project: Project,
-    /// Where the server will listen.
-    pub(super) port: u16,
-    text: String,
+    document: Value,
 }
 
 impl Blueprint {
-    /// Reads a project file, or takes the built-in one, and puts it on a free port.
+    /// Reads a project file, or takes the built-in one.
     pub(super) fn read(file: Option<&Path>) -> Result<Self, RealError> {
         match file {
             Some(path) => Self::from_yaml(&fs::read_to_string(path).map_err(RealError::file(path))?),
@@ -37,25 +34,28 @@ impl Blueprint {
         if project.admins().is_empty() {
             return Err(RealError::Unsuitable("it has no admin, so nobody could see whether the sites are registered"));
         }
-        let port = free_port().map_err(RealError::System)?;
-        let mut document: Value = serde_saphyr::from_str(text)
+        let document = serde_saphyr::from_str(text)
             .map_err(|_| RealError::Unsuitable("it holds something that no project file should"))?;
+        Ok(Self { project, document })
+    }
+
+    /// Writes the file that is provisioned, for a server that listens on this port of this machine.
+    pub(super) fn write(&self, path: &Path, port: u16) -> Result<(), RealError> {
+        fs::write(path, self.on_port(port)).map_err(RealError::file(path))
+    }
+
+    fn on_port(&self, port: u16) -> String {
+        let mut document = self.document.clone();
         let participants = document.get_mut("participants").and_then(Value::as_array_mut);
         for server in participants.into_iter().flatten().filter(|participant| participant["type"] == "server") {
             server["fed_learn_port"] = port.into();
             server["admin_port"] = port.into();
-            if !is_local(project.server().default_host()) {
+            if !is_local(self.project.server().default_host()) {
                 server["default_host"] = "localhost".into();
             }
         }
         // JSON is YAML: the provisioning tool reads this with its YAML parser.
-        let text = serde_json::to_string_pretty(&document).expect("a document that was read can be written");
-        Ok(Self { project, port, text })
-    }
-
-    /// Writes the file that is provisioned.
-    pub(super) fn write(&self, path: &Path) -> Result<(), RealError> {
-        fs::write(path, &self.text).map_err(RealError::file(path))
+        format!("{document:#}")
     }
 }
 
@@ -63,18 +63,21 @@ fn is_local(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A port that nobody listens on. Another program could take it before the server does; then the server ends, and
+/// A port that nobody listens on now. Another program could take it before the server does; then the server ends, and
 /// `up` says so with the server's own words.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?.local_addr()?.port())
+pub(super) fn free_port() -> Result<u16, RealError> {
+    let listen = || TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?.local_addr();
+    listen().map(|address| address.port()).map_err(RealError::System)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PORT: u16 = 4711;
+
     fn server_of(blueprint: &Blueprint) -> Value {
-        let document: Value = serde_json::from_str(&blueprint.text).unwrap();
+        let document: Value = serde_json::from_str(&blueprint.on_port(PORT)).unwrap();
         document["participants"][0].clone()
     }
 
@@ -89,12 +92,11 @@ mod tests {
     fn the_port_is_replaced_and_the_rest_kept() {
         let blueprint = Blueprint::read(None).unwrap();
         let server = server_of(&blueprint);
-        assert_eq!(server["fed_learn_port"], blueprint.port);
-        assert_eq!(server["admin_port"], blueprint.port);
-        assert_eq!(server["name"], "server");
+        assert_eq!(server["fed_learn_port"], PORT);
+        assert_eq!(server["admin_port"], PORT);
         assert_eq!(server["default_host"], "localhost");
-        let again = Project::from_yaml(&blueprint.text).unwrap();
-        assert_eq!(again, blueprint.project.clone().with_port(blueprint.port));
+        let again = Project::from_yaml(&blueprint.on_port(PORT)).unwrap();
+        assert_eq!(again, blueprint.project.with_port(PORT));
     }
 
     #[test]
@@ -109,8 +111,8 @@ mod tests {
 
     #[test]
     fn a_project_without_admins_is_refused() {
-        let text: String = DEFAULT_PROJECT.lines().filter(|line| !line.contains("admin")).map(|l| format!("{l}\n")).collect();
-        let text: String = text.lines().filter(|line| !line.contains("role:")).map(|l| format!("{l}\n")).collect();
-        assert!(matches!(Blueprint::from_yaml(&text), Err(RealError::Unsuitable(_))));
+        let without_admins: Vec<&str> = DEFAULT_PROJECT.lines().filter(|line| !line.contains("role:")).collect();
+        let refused = Blueprint::from_yaml(&without_admins.join("\n"));
+        assert!(matches!(refused, Err(RealError::Unsuitable(_))));
     }
 }

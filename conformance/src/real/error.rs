@@ -10,8 +10,7 @@ use flare_simserver::project::ProjectError;
 
 /// Why `real up` or `real down` failed.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum RealError {
+pub(crate) enum RealError {
     /// There is no `python3`.
     NoPython(io::Error),
     /// A program that `up` runs to its end did not end well.

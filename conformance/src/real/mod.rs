@@ -31,5 +31,5 @@ mod python;
 mod up;
 mod workspace;
 
-pub use command::RealCommand;
-pub use error::RealError;
+pub(crate) use command::RealCommand;
+pub(crate) use error::RealError;

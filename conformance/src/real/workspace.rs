@@ -81,11 +81,16 @@ impl Workspace {
         write().map_err(RealError::file(&next))
     }
 
-    /// Lets a program belong to this federation: its mark, a home and a folder for temporary files of its own, and a
-    /// process group of its own, so that Ctrl-C at the terminal reaches `up` alone.
+    /// Lets a program belong to this federation: its mark, a folder for temporary files, and a process group of its
+    /// own, so that Ctrl-C at the terminal reaches `up` alone.
     pub(super) fn mark(&self, command: &mut Command) {
         self.record.mark.put_on(command);
-        command.env("HOME", self.home()).env("TMPDIR", self.temporary()).process_group(0);
+        command.env("TMPDIR", self.temporary()).process_group(0);
+    }
+
+    /// The folder itself.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The project file as it is provisioned.
@@ -113,7 +118,8 @@ impl Workspace {
         self.logs().join(format!("{}.log", name.replace(' ', "-")))
     }
 
-    fn home(&self) -> PathBuf {
+    /// The home of everything that runs.
+    pub(super) fn home(&self) -> PathBuf {
         self.folder.join("home")
     }
 
@@ -127,9 +133,7 @@ impl Workspace {
 
     /// Removes everything that `up` made; the record last, so that an interrupted removal can be repeated.
     pub(super) fn remove(self) -> Result<(), RealError> {
-        for folder in
-            [self.home(), self.temporary(), self.logs(), self.provisioned(), self.storage(), self.venv()]
-        {
+        for folder in [self.home(), self.temporary(), self.logs(), self.provisioned(), self.storage(), self.venv()] {
             removed(fs::remove_dir_all(&folder)).map_err(RealError::file(folder))?;
         }
         for file in [self.project_file(), record_of(&self.folder)] {
