@@ -11,6 +11,7 @@
 //! | [`content_hash`] | what a submit token compares |
 //! | [`definition`] | an archive becomes a [`JobDefinition`](definition::JobDefinition) or the real server's refusal |
 //! | [`federation`] | what jobs see of the sites, studies and policies |
+//! | [`lifecycle`] | [`Jobs`](lifecycle::Jobs): the commands on jobs, and what happens to jobs as time passes |
 //! | [`meta`] | a job's meta at every stage |
 //! | [`python`] | the texts of Python that users see: JSON errors, exceptions, durations, times |
 //! | [`scheduler`] | which waiting job starts, and why the others do not |
@@ -27,6 +28,7 @@ pub mod content;
 pub mod content_hash;
 pub mod definition;
 pub mod federation;
+pub mod lifecycle;
 pub mod meta;
 pub mod python;
 pub mod scheduler;

@@ -22,7 +22,7 @@ use super::python::{ExceptionClass, PythonError, is_truthy, type_name};
 pub use config_file::load as load_config;
 pub use participants::{ALL_SITES, SERVER_SITE, is_all_sites, participants};
 pub use refusal::Refusal;
-pub use resources::resource_requirement;
+pub use resources::{launcher_brings_code, resource_requirement};
 
 /// The key under which a user's meta may not smuggle in a submit token.
 const SUBMIT_TOKEN: &str = "submit_token";

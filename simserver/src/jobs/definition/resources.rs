@@ -186,6 +186,22 @@ pub(super) fn launcher_spec(job: &str, meta: &JsonObject) -> Result<(), PythonEr
     Ok(())
 }
 
+/// True when a job tells a site's launcher which image or interpreter to use, which counts as code of its own.
+#[must_use]
+pub fn launcher_brings_code(meta: &JsonObject, site: &str) -> bool {
+    let empty = JsonObject::new();
+    let specs = Specs::of(meta, &empty);
+    ["docker", "k8s", "slurm"].into_iter().any(|mode| {
+        let fields = specs.launcher(site, mode).unwrap_or_default();
+        let by_mode = match mode {
+            "docker" => fields.contains_key("entrypoint"),
+            "slurm" => fields.get("additional_node_command").is_some_and(|command| !command.is_null()),
+            _ => false,
+        };
+        by_mode || fields.contains_key("image") || fields.contains_key("python_path")
+    })
+}
+
 /// The two specifications of a job, each empty when it is missing or null.
 struct Specs<'a> {
     resources: &'a JsonObject,
@@ -195,8 +211,7 @@ struct Specs<'a> {
 /// Checks that no resource is asked for twice, portably and in the launcher's own words.
 pub(super) fn conflicts(meta: &JsonObject) -> Result<(), PythonError> {
     let empty = JsonObject::new();
-    let block = |key: &str| meta.get(key).and_then(Value::as_object).unwrap_or(&empty);
-    let specs = Specs { resources: block("resource_spec"), launchers: block("launcher_spec") };
+    let specs = Specs::of(meta, &empty);
     let mut sites: Vec<&str> = Vec::new();
     let named = specs.resources.keys().filter(|site| *site != DEFAULT_RESOURCES);
     for site in named.chain(specs.launchers.keys().filter(|site| *site != DEFAULT_LAUNCHER)) {
@@ -211,7 +226,11 @@ pub(super) fn conflicts(meta: &JsonObject) -> Result<(), PythonError> {
     specs.default_conflicts()
 }
 
-impl Specs<'_> {
+impl<'a> Specs<'a> {
+    fn of(meta: &'a JsonObject, empty: &'a JsonObject) -> Self {
+        let block = |key: &str| meta.get(key).and_then(Value::as_object).unwrap_or(empty);
+        Self { resources: block("resource_spec"), launchers: block("launcher_spec") }
+    }
     fn of_site(&self, site: &str) -> JsonObject {
         self.resources.get(site).and_then(Value::as_object).cloned().unwrap_or_default()
     }

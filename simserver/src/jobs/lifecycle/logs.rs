@@ -1,0 +1,129 @@
+//! Logs of jobs: of what runs, of what ran, and of what a killed server left behind.
+
+use std::collections::BTreeSet;
+
+use flare_wire::Moment;
+use flare_wire::hci::JsonObject;
+use serde_json::{Value, json};
+
+use super::Jobs;
+use super::run::Run;
+use crate::jobs::behaviour::{RunLog, WorkspaceEntry, WorkspaceFile};
+use crate::jobs::definition::{SERVER_SITE, is_all_sites, participants};
+use crate::jobs::store::StoredJob;
+
+/// Longest log in a reply; of a longer one the end is shown.
+pub(super) const MAX_LOG_LEN: usize = 5 << 20;
+
+const JSON_LOG: &str = "log.json";
+const TEXT_LOG: &str = "log.txt";
+
+impl<H: Clone> Jobs<H> {
+    /// The payload of `get_job_log`: `{"logs": {site: text}, "unavailable": {site: reason}}`. The target is `server`,
+    /// `all`, `@ALL` or a site, known or not; of the files only `log.json` is a name of its own.
+    #[must_use]
+    pub fn logs(&self, job: &StoredJob<H>, target: &str, file: &str, now: Moment) -> JsonObject {
+        let file = if file == JSON_LOG { JSON_LOG } else { TEXT_LOG };
+        let lower = target.to_lowercase();
+        let all = lower == "all" || is_all_sites(target);
+        let (mut logs, mut unavailable) = (JsonObject::new(), JsonObject::new());
+        if all || lower == SERVER_SITE {
+            match self.server_log(job, file, now) {
+                Some(log) => logs.insert(SERVER_SITE.to_owned(), Value::from(log)),
+                None => unavailable.insert(SERVER_SITE.to_owned(), json!("server log not available for this job")),
+            };
+        }
+        let sites = if all {
+            log_sites(job, file)
+        } else if lower == SERVER_SITE {
+            BTreeSet::new()
+        } else {
+            BTreeSet::from([target.to_owned()])
+        };
+        for site in sites {
+            match site_log(job, &site, file) {
+                Some(log) => logs.insert(site, Value::from(log)),
+                None => unavailable.insert(site, json!("client log stream not available for this job")),
+            };
+        }
+        let mut payload = JsonObject::from_iter([("logs".to_owned(), Value::Object(logs))]);
+        if !unavailable.is_empty() {
+            payload.insert("unavailable".to_owned(), Value::Object(unavailable));
+        }
+        payload
+    }
+
+    pub(super) fn log_of<'a>(&'a self, run: &'a Run, now: Moment) -> RunLog<'a> {
+        let started = run.started().unwrap_or(now);
+        RunLog {
+            job_id: &run.job_id,
+            project: &self.settings.project,
+            plan: &run.plan,
+            started,
+            elapsed: now.since(started),
+            was_aborted: run.was_aborted(),
+            offset: self.settings.offset,
+        }
+    }
+
+    fn server_log(&self, job: &StoredJob<H>, file: &str, now: Moment) -> Option<String> {
+        let job_id = job.meta.job_id();
+        if let Some(run) = self.runs.get(job_id).filter(|run| run.started().is_some()) {
+            let log = self.log_of(run, now);
+            return Some(tail(if file == JSON_LOG { log.json() } else { log.text() }.as_bytes()));
+        }
+        if let Some([text, json]) = self.abandoned_logs.get(job_id) {
+            return Some(tail(if file == JSON_LOG { json } else { text }.as_bytes()));
+        }
+        workspace_file(job, file)
+    }
+}
+
+/// The sites that a job names, and those whose logs are there.
+fn log_sites<H>(job: &StoredJob<H>, file: &str) -> BTreeSet<String> {
+    let map = job.meta.fields().get("deploy_map").and_then(Value::as_object);
+    let named = map.into_iter().flat_map(|map| map.values()).filter_map(|entry| participants(entry).ok()).flatten();
+    let named = named.filter(|site| *site != SERVER_SITE && !site.is_empty() && !is_all_sites(site));
+    let prefix = format!("LOG_{file}_");
+    let streamed = job.components.keys().filter_map(|name| name.strip_prefix(&prefix));
+    let written = job.workspace.iter().flatten().filter_map(|entry| {
+        entry.path.strip_suffix(file)?.strip_suffix('/')?.rsplit('/').next().filter(|site| *site != SERVER_SITE)
+    });
+    named.chain(streamed).chain(written).filter(|site| !site.is_empty()).map(str::to_owned).collect()
+}
+
+fn site_log<H>(job: &StoredJob<H>, site: &str, file: &str) -> Option<String> {
+    workspace_file(job, &format!("{site}/{file}"))
+        .or_else(|| job.components.get(&format!("LOG_{file}_{site}")).map(|log| tail(log)))
+}
+
+fn workspace_file<H>(job: &StoredJob<H>, path: &str) -> Option<String> {
+    let entries: &[WorkspaceEntry] = job.workspace.as_deref()?;
+    entries.iter().find(|entry| entry.path == path).and_then(|entry| match &entry.file {
+        WorkspaceFile::Bytes(bytes) => Some(tail(bytes)),
+        WorkspaceFile::Member(_) => None,
+    })
+}
+
+/// The end of a log that is too long, with a note in front.
+fn tail(log: &[u8]) -> String {
+    match log.len().checked_sub(MAX_LOG_LEN).filter(|over| *over > 0) {
+        None => String::from_utf8_lossy(log).into_owned(),
+        Some(over) => {
+            let end = String::from_utf8_lossy(&log[over..]);
+            format!("... output truncated to last {MAX_LOG_LEN} bytes ...\n{end}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_log_shows_its_end() {
+        assert_eq!(tail(&vec![b'a'; MAX_LOG_LEN]).len(), MAX_LOG_LEN);
+        let shown = tail(&[vec![b'a'], vec![b'b'; MAX_LOG_LEN]].concat());
+        assert!(shown.starts_with("... output truncated to last 5242880 bytes ...\nbbb") && !shown.contains("ab"));
+    }
+}
