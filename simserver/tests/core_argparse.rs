@@ -9,9 +9,12 @@ use serde_json::{Map, Value, json};
 
 const RECORDED: &str = include_str!("data/argparse.json");
 
+/// Parser, words, error, values.
+type Case = (String, Vec<String>, Option<String>, Option<Value>);
+
 #[test]
 fn arguments_are_read_and_refused_as_by_the_real_parsers() {
-    let cases: Vec<(String, Vec<String>, Option<String>, Option<Value>)> = serde_json::from_str(RECORDED).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(RECORDED).unwrap();
     assert_eq!(cases.len(), 840);
     for (name, words, error, values) in cases {
         let parser = match name.as_str() {

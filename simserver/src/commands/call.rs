@@ -123,7 +123,12 @@ impl Call<'_> {
     }
 
     /// Asks one site.
-    pub(super) fn ask(&mut self, site: SiteIndex, request: SiteRequest<'_>, timeout: Duration) -> Step<Option<SiteAnswer>> {
+    pub(super) fn ask(
+        &mut self,
+        site: SiteIndex,
+        request: SiteRequest<'_>,
+        timeout: Duration,
+    ) -> Step<Option<SiteAnswer>> {
         let person = self.person();
         let (name, ..) = self.user();
         let name = name.to_owned();

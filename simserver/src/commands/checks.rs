@@ -75,7 +75,8 @@ impl Call<'_> {
             Check::Policy => Ok(Need::Right),
             Check::ServerOperation => self.server_operation(self.arguments().to_vec()),
             Check::ServerOperationWithConfig => {
-                let Some((_, targets)) = self.arguments().split_last().filter(|(_, targets)| !targets.is_empty()) else {
+                let Some((_, targets)) = self.arguments().split_last().filter(|(_, targets)| !targets.is_empty())
+                else {
                     return self.refuse(&MetaStatus::Error, "syntax error: please provide target_type and config");
                 };
                 let targets = targets.to_vec();
@@ -88,9 +89,7 @@ impl Call<'_> {
             }
             Check::ProjectAdmin => self.role_among(&["project_admin"], "not authorized"),
             Check::StudyAdmin => self.role_among(&["project_admin", "org_admin"], "NOT_AUTHORIZED"),
-            Check::StudyUser => {
-                self.role_among(&["project_admin", "org_admin", "lead", "member"], "NOT_AUTHORIZED")
-            }
+            Check::StudyUser => self.role_among(&["project_admin", "org_admin", "lead", "member"], "NOT_AUTHORIZED"),
             Check::JobId => self.job(),
             Check::Job => self.job_with_targets(self.arguments().get(1..).unwrap_or_default().to_vec()),
             Check::JobWithConfig => {

@@ -14,8 +14,7 @@ use crate::core::studies::study_of;
 /// Longest submit token.
 const MAX_TOKEN: usize = 128;
 
-const BAD_TOKEN: &str =
-    "submit_token must be non-empty, at most 128 characters, and match ^[A-Za-z0-9._:-]{1,128}$";
+const BAD_TOKEN: &str = "submit_token must be non-empty, at most 128 characters, and match ^[A-Za-z0-9._:-]{1,128}$";
 
 /// Lists the jobs of the session's study.
 pub(super) fn list_jobs(call: &mut Call<'_>) -> Step {
@@ -149,7 +148,10 @@ mod tests {
             limit(&mut jobs, count, reverse);
             jobs
         };
-        assert_eq!([limited(0, false), limited(9, false), limited(2, false)], [vec![1, 2, 3], vec![1, 2, 3], vec![2, 3]]);
+        assert_eq!(
+            [limited(0, false), limited(9, false), limited(2, false)],
+            [vec![1, 2, 3], vec![1, 2, 3], vec![2, 3]]
+        );
         assert_eq!([limited(2, true), limited(-1, true), limited(-9, true)], [vec![1, 2], vec![1, 2], vec![]]);
         assert_eq!([limited(-1, false), limited(-9, false)], [vec![2, 3], vec![]]);
     }

@@ -119,9 +119,8 @@ pub(super) fn check_session(call: &mut Call<'_>) -> Step {
     }
     let seconds = call.sim.idle_seconds();
     call.reply.push_error("session_inactive");
-    call.reply.push_string(format!(
-        "admin client session timed out after {seconds} seconds of inactivity - logging out"
-    ));
+    call.reply
+        .push_string(format!("admin client session timed out after {seconds} seconds of inactivity - logging out"));
     Ok(())
 }
 

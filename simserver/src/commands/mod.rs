@@ -75,6 +75,7 @@ pub enum Answer {
 ///
 /// A request whose payload is no text at all does not come here: the real server answers it with an empty payload.
 pub fn handle(sim: &mut Sim, now: Moment, incoming: Incoming<'_>) -> Answer {
+    sim.forget_gone_sites(now);
     let mut reply = Reply { time: sim.clock().stamp(now), ..Reply::new() };
     let Some(request) = Request::read(incoming.text) else {
         reply.push_error_with("protocol violation", &MetaStatus::InternalError, "protocol violation");
@@ -96,7 +97,13 @@ pub fn handle(sim: &mut Sim, now: Moment, incoming: Incoming<'_>) -> Answer {
 }
 
 /// Runs a request; returns the reply and how long it has to wait.
-fn execute(sim: &mut Sim, now: Moment, incoming: Incoming<'_>, request: &Request, mut reply: Reply) -> (Reply, Duration) {
+fn execute(
+    sim: &mut Sim,
+    now: Moment,
+    incoming: Incoming<'_>,
+    request: &Request,
+    mut reply: Reply,
+) -> (Reply, Duration) {
     let Value::String(line) = &request.command else {
         fail(&mut reply, Stop::Exception("TypeError: expected string or bytes-like object, got 'dict'".to_owned()));
         return (reply, Duration::ZERO);

@@ -70,10 +70,7 @@ fn site_statuses(call: &mut Call<'_>, answers: &[SiteAnswer]) {
             Some(SiteReply::Body(_)) => ("No Jobs", "no_jobs"),
         };
         let site = answer.site.as_ref();
-        table.row_with_meta(
-            [site, "?", "?", shown],
-            object([("client_name", site.into()), ("status", status.into())]),
-        );
+        table.row_with_meta([site, "?", "?", shown], object([("client_name", site.into()), ("status", status.into())]));
     }
     call.reply.push_table(table);
 }

@@ -47,7 +47,12 @@ pub struct Command {
 
 impl Command {
     /// A visible command that is not simulated.
-    pub(super) const fn new(scope: &'static str, name: &'static str, description: &'static str, usage: &'static str) -> Self {
+    pub(super) const fn new(
+        scope: &'static str,
+        name: &'static str,
+        description: &'static str,
+        usage: &'static str,
+    ) -> Self {
         Self {
             scope,
             name,

@@ -52,7 +52,10 @@ const CATEGORIES: [(&str, &[&str]); 5] = [
             "configure_site_log",
         ],
     ),
-    ("view", &["check_status", "show_scopes", "show_stats", "show_errors", "reset_errors", "list_jobs", "get_job_meta"]),
+    (
+        "view",
+        &["check_status", "show_scopes", "show_stats", "show_errors", "reset_errors", "list_jobs", "get_job_meta"],
+    ),
     ("shell_commands", &["pwd", "ls", "cat", "head", "tail", "grep"]),
     ("download_job", &["download_job"]),
 ];
@@ -329,7 +332,9 @@ mod tests {
         }
         assert!(permits("member", "acme", "check_status", &nobody));
         assert!(permits("lead", "nvidia", "sys_info", &nobody) && !permits("lead", "acme", "sys_info", &nobody));
-        assert!(permits("lead", "acme", "submit_job", &nobody) && !permits("org_admin", "nvidia", "submit_job", &nobody));
+        assert!(
+            permits("lead", "acme", "submit_job", &nobody) && !permits("org_admin", "nvidia", "submit_job", &nobody)
+        );
         let own = Person::new("u@x.org", "acme", "lead");
         assert!(permits("lead", "nvidia", "abort_job", &own) && !permits("org_admin", "nvidia", "abort_job", &own));
         assert!(permits("org_admin", "acme", "download_job", &own));

@@ -149,7 +149,7 @@ impl SiteConfig {
     }
 }
 
-/// How a site treats admin requests. Its heartbeats go on in any case.
+/// How a site treats admin requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SiteBehaviour {
     /// It answers at once.
@@ -157,8 +157,10 @@ pub enum SiteBehaviour {
     Answers,
     /// It answers after this time.
     Slow(Duration),
-    /// It never answers.
+    /// It never answers, but still says that it is there.
     Silent,
+    /// Its process is gone: it is known at once that it does not answer, and after a while the server forgets it.
+    Gone,
 }
 
 /// Privacy scopes of a site.

@@ -74,7 +74,14 @@ impl Identity {
 
     /// Checks that the first of `chain` belongs to `name` and may sign for it, and that `signature` covers the name
     /// followed by `nonce`.
-    pub(super) fn verify(&self, now: Moment, chain: &[Certificate], name: &str, nonce: &str, proof: &Proof<'_>) -> bool {
+    pub(super) fn verify(
+        &self,
+        now: Moment,
+        chain: &[Certificate],
+        name: &str,
+        nonce: &str,
+        proof: &Proof<'_>,
+    ) -> bool {
         let Some(leaf) = chain.first() else { return false };
         if verify_chain(chain, &self.roots, now).is_err()
             || !leaf.allows_digital_signature()

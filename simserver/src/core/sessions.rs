@@ -232,7 +232,9 @@ mod tests {
         sessions.open(seconds(100), token("a", Some(seconds(300))), "x");
         assert!(matches!(sessions.look_up(seconds(299), &token("a", None)), Lookup::Found));
         assert_eq!(sessions.next_pass(), Some(seconds(300)));
-        assert!(matches!(sessions.look_up(seconds(300), &token("a", None)), Lookup::CertificateExpired(origin) if origin == "x"));
+        assert!(
+            matches!(sessions.look_up(seconds(300), &token("a", None)), Lookup::CertificateExpired(origin) if origin == "x")
+        );
         assert!(matches!(sessions.look_up(seconds(300), &token("a", None)), Lookup::Unknown));
     }
 }

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use flare_wire::auth::{
-    CellToken, ChallengeReply, ChallengeRequest, RegisterReply, RegisterRequest, SessionToken,
-};
+use flare_wire::auth::{CellToken, ChallengeReply, ChallengeRequest, RegisterReply, RegisterRequest, SessionToken};
 use flare_wire::certificate::{Certificate, CertificateError};
 use flare_wire::hci::Reply;
 use flare_wire::{Moment, Randomness};
@@ -311,6 +309,11 @@ impl Sim {
         self.sites.ask(site, request, asker, timeout, around)
     }
 
+    /// Forgets the sites that have been gone for too long.
+    pub(crate) fn forget_gone_sites(&mut self, now: Moment) {
+        self.sites.forget_gone(now);
+    }
+
     /// The registered sites.
     #[must_use]
     pub const fn sites(&self) -> &Sites {
@@ -318,8 +321,13 @@ impl Sim {
     }
 
     /// Changes how a site treats requests from now on; false when there is no such site.
-    pub fn set_site_behaviour(&mut self, site: &str, behaviour: SiteBehaviour) -> bool {
-        self.sites.set_behaviour(site, behaviour)
+    pub fn set_site_behaviour(&mut self, now: Moment, site: &str, behaviour: SiteBehaviour) -> bool {
+        self.sites.set_behaviour(site, behaviour, now)
+    }
+
+    /// Replaces the files of a site; false when there is no such site.
+    pub fn set_site_files(&mut self, site: &str, files: VirtualFiles) -> bool {
+        self.sites.set_files(site, files)
     }
 
     /// The study registry, when the server has one.

@@ -15,6 +15,9 @@ use crate::core::argparse::Parser;
 /// Sites say this often that they are there.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// A site that has not said so for this long is forgotten (`heart_beat_timeout`).
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// What the server asks a site.
 #[derive(Debug, Clone, Copy)]
 pub enum SiteRequest<'a> {
@@ -93,6 +96,8 @@ pub struct Site {
     name: Arc<str>,
     token: String,
     registered: Moment,
+    /// Since when it is not there any more.
+    gone: Option<Moment>,
     config: SiteConfig,
 }
 
@@ -112,7 +117,8 @@ impl Site {
     /// When it last said that it is there.
     #[must_use]
     pub fn last_heartbeat(&self, now: Moment) -> Moment {
-        let beats = now.since(self.registered).as_secs() / HEARTBEAT.as_secs();
+        let until = self.gone.map_or(now, |gone| gone.min(now));
+        let beats = until.since(self.registered).as_secs() / HEARTBEAT.as_secs();
         self.registered + Duration::from_secs(beats * HEARTBEAT.as_secs())
     }
 
@@ -189,13 +195,31 @@ impl Sites {
             logs::prepare(&mut config.files, now);
             let joined = format!("Successfully registered client:{} for project {project}.", config.name);
             logs::info(&mut config.files, now, clock, logs::Source::CLIENT, &joined);
-            let site = Site { name: config.name.as_str().into(), token: random.uuid(), registered: now, config };
-            let index = sites.sites.len();
-            sites.by_name.insert(site.name.clone(), index);
-            sites.by_token.insert(site.token.clone(), index);
+            let site =
+                Site { name: config.name.as_str().into(), token: random.uuid(), registered: now, gone: None, config };
             sites.sites.push(site);
         }
+        // From the start, so that a site that is gone already is seen to be.
+        let behaviours: Vec<_> = sites.sites.iter().map(|site| (site.name.clone(), site.config.behaviour)).collect();
+        sites.index();
+        for (name, behaviour) in behaviours {
+            sites.set_behaviour(&name, behaviour, now);
+        }
         sites
+    }
+
+    fn index(&mut self) {
+        self.by_name = self.sites.iter().enumerate().map(|(index, site)| (site.name.clone(), index)).collect();
+        self.by_token = self.sites.iter().enumerate().map(|(index, site)| (site.token.clone(), index)).collect();
+    }
+
+    /// Forgets the sites that have been gone for too long.
+    pub(super) fn forget_gone(&mut self, now: Moment) {
+        let is_there = |site: &Site| site.gone.is_none() || now.since(site.last_heartbeat(now)) <= HEARTBEAT_TIMEOUT;
+        if !self.sites.iter().all(is_there) {
+            self.sites.retain(is_there);
+            self.index();
+        }
     }
 
     /// All of them.
@@ -221,11 +245,22 @@ impl Sites {
     }
 
     /// Changes how a site treats requests from now on; false when there is no such site.
-    pub(super) fn set_behaviour(&mut self, name: &str, behaviour: SiteBehaviour) -> bool {
+    pub(super) fn set_behaviour(&mut self, name: &str, behaviour: SiteBehaviour, now: Moment) -> bool {
         let index = self.by_name.get(name).copied();
         let site = index.and_then(|index| self.sites.get_mut(index));
         site.is_some_and(|site| {
             site.config.behaviour = behaviour;
+            site.gone = (behaviour == SiteBehaviour::Gone).then(|| site.gone.unwrap_or(now));
+            true
+        })
+    }
+
+    /// Replaces the files of a site; false when there is no such site.
+    pub(super) fn set_files(&mut self, name: &str, files: VirtualFiles) -> bool {
+        let index = self.by_name.get(name).copied();
+        let site = index.and_then(|index| self.sites.get_mut(index));
+        site.is_some_and(|site| {
+            site.config.files = files;
             true
         })
     }
@@ -241,18 +276,16 @@ impl Sites {
     ) -> Result<Option<SiteAnswer>, NotModelled> {
         let Some(site) = self.sites.get_mut(index.0) else { return Ok(None) };
         let after = match site.config.behaviour {
-            SiteBehaviour::Answers => Duration::ZERO,
+            SiteBehaviour::Answers | SiteBehaviour::Gone => Duration::ZERO,
             SiteBehaviour::Slow(delay) => delay.min(timeout),
             SiteBehaviour::Silent => timeout,
         };
         let unanswered = SiteAnswer { site: site.name.clone(), reply: None, after };
-        if site.config.behaviour == SiteBehaviour::Silent {
+        if matches!(site.config.behaviour, SiteBehaviour::Silent | SiteBehaviour::Gone) {
             return Ok(Some(unanswered));
         }
         around.audit(site, asker, request);
-        if let SiteBehaviour::Slow(delay) = site.config.behaviour
-            && delay >= timeout
-        {
+        if matches!(site.config.behaviour, SiteBehaviour::Slow(delay) if delay >= timeout) {
             return Ok(Some(unanswered));
         }
         let nobody = Person::default();

@@ -79,7 +79,8 @@ impl StudyRegistry {
         if registry.get("format_version").and_then(Value::as_str) != Some("1.0") {
             return Err(StudyRegistryError::Version);
         }
-        let studies = registry.get("studies").and_then(Value::as_object).ok_or(StudyRegistryError::Shape("`studies`"))?;
+        let studies =
+            registry.get("studies").and_then(Value::as_object).ok_or(StudyRegistryError::Shape("`studies`"))?;
         let read = |(name, study): (&String, &Value)| Ok((name.clone(), Study::read(name, study)?));
         Ok(Self { studies: studies.iter().map(read).collect::<Result<_, _>>()? })
     }

@@ -3,8 +3,5 @@
 use super::super::catalogue;
 use super::super::table::Command;
 
-pub(super) const COMMANDS: &[Command] = &[
-    Command::new("", "_commands", "list server commands", "_commands")
-        .hidden()
-        .run(catalogue::commands),
-];
+pub(super) const COMMANDS: &[Command] =
+    &[Command::new("", "_commands", "list server commands", "_commands").hidden().run(catalogue::commands)];

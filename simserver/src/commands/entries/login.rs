@@ -7,7 +7,5 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("login", "_cert_login", "login to server with SSL cert", "login userName")
         .hidden()
         .run(login::cert_login),
-    Command::new("login", "_logout", "logout from server", "logout")
-        .hidden()
-        .run(login::logout),
+    Command::new("login", "_logout", "logout from server", "logout").hidden().run(login::logout),
 ];

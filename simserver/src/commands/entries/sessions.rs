@@ -7,7 +7,5 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new("sess", "_check_session", "check if session is active", "_check_session")
         .hidden()
         .run(login::check_session),
-    Command::new("sess", "list_sessions", "list user sessions", "list_sessions")
-        .hidden()
-        .run(login::list_sessions),
+    Command::new("sess", "list_sessions", "list user sessions", "list_sessions").hidden().run(login::list_sessions),
 ];

@@ -5,35 +5,44 @@ use super::super::table::Command;
 use super::super::{shell, system};
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command::new("sys", "cat", "show content of a file", CAT_USAGE)
-        .check(Check::Shell(&shell::CAT))
-        .run(shell::run),
-    Command::new("sys", "configure_site_log", "configure logging of a site", "configure_site_log server|client <client-name>... config")
-        .check(Check::ServerOperationWithConfig),
-    Command::new("sys", "dead", "send dead client msg to SJ", "dead <client-name>")
-        .hidden()
-        .check(Check::ProjectAdmin),
+    Command::new("sys", "cat", "show content of a file", CAT_USAGE).check(Check::Shell(&shell::CAT)).run(shell::run),
+    Command::new(
+        "sys",
+        "configure_site_log",
+        "configure logging of a site",
+        "configure_site_log server|client <client-name>... config",
+    )
+    .check(Check::ServerOperationWithConfig),
+    Command::new("sys", "dead", "send dead client msg to SJ", "dead <client-name>").hidden().check(Check::ProjectAdmin),
     Command::new("sys", "grep", "search for PATTERN in a file.", GREP_USAGE)
         .check(Check::Shell(&shell::GREP))
         .run(shell::run),
     Command::new("sys", "head", "print the first 10 lines of a file", HEAD_USAGE)
         .check(Check::Shell(&shell::HEAD))
         .run(shell::run),
-    Command::new("sys", "ls", "list files in work dir", LS_USAGE)
-        .check(Check::Shell(&shell::LS))
-        .run(shell::run),
+    Command::new("sys", "ls", "list files in work dir", LS_USAGE).check(Check::Shell(&shell::LS)).run(shell::run),
     Command::new("sys", "pwd", "print the name of work directory", PWD_USAGE)
         .check(Check::Shell(&shell::PWD))
         .run(shell::run),
     Command::new("sys", "report_env", "get env info of a client", "report_env <client-name>")
         .check(Check::ClientOperation)
         .run(system::report_env),
-    Command::new("sys", "report_resources", "get the resources info", "report_resources server | client <client-name> ...")
-        .check(Check::ServerOperation)
-        .run(system::report_resources),
-    Command::new("sys", "report_version", "get NVFlare version info", "report_version server|client|all <client-name> ...")
-        .check(Check::ServerOperation)
-        .run(system::report_version),
+    Command::new(
+        "sys",
+        "report_resources",
+        "get the resources info",
+        "report_resources server | client <client-name> ...",
+    )
+    .check(Check::ServerOperation)
+    .run(system::report_resources),
+    Command::new(
+        "sys",
+        "report_version",
+        "get NVFlare version info",
+        "report_version server|client|all <client-name> ...",
+    )
+    .check(Check::ServerOperation)
+    .run(system::report_version),
     Command::new("sys", "sys_info", "get the system info", "sys_info server|client <client-name> ...")
         .check(Check::ServerOperation)
         .run(system::sys_info),

@@ -165,14 +165,8 @@ impl Parser<'_> {
             self.rest = after;
             return Some("$");
         }
-        let anchors = [
-            (r"\<", r"\b{start}"),
-            (r"\>", r"\b{end}"),
-            (r"\b", r"\b"),
-            (r"\B", r"\B"),
-            (r"\`", "^"),
-            (r"\'", "$"),
-        ];
+        let anchors =
+            [(r"\<", r"\b{start}"), (r"\>", r"\b{end}"), (r"\b", r"\b"), (r"\B", r"\B"), (r"\`", "^"), (r"\'", "$")];
         let anchor = anchors.into_iter().find_map(|(text, translated)| self.eat(text).then_some(translated));
         self.has_class |= anchor.is_some();
         anchor
@@ -337,7 +331,8 @@ impl Parser<'_> {
                     return Err(INVALID_COLLATION);
                 }
                 // A range is one of upper-case characters once case is ignored.
-                let upper = |character: &char| if self.ignore_case { character.to_ascii_uppercase() } else { *character };
+                let upper =
+                    |character: &char| if self.ignore_case { character.to_ascii_uppercase() } else { *character };
                 let (low, high) = (upper(low), upper(high));
                 if low > high {
                     return Err(INVALID_RANGE);
@@ -376,7 +371,9 @@ impl Parser<'_> {
             let Some((name, after)) = rest.split_once(close) else { return Err(UNMATCHED_BRACKET) };
             self.rest = after;
             if open == "[:" {
-                return class(name, self.ignore_case).map(Element::Class).ok_or(Invalid("Invalid character class name"));
+                return class(name, self.ignore_case)
+                    .map(Element::Class)
+                    .ok_or(Invalid("Invalid character class name"));
             }
             let mut characters = name.chars();
             return match (characters.next(), characters.next()) {

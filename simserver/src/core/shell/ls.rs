@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::options::Options;
 use super::{NotModelled, Place};
-use crate::core::files::{Node, NodeKind};
 use crate::core::LocalTime;
+use crate::core::files::{Node, NodeKind};
 use flare_wire::Moment;
 
 pub(super) fn run(arguments: &[String], place: Place<'_>) -> Result<Vec<u8>, NotModelled> {
@@ -100,7 +100,7 @@ impl<'a> Listing<'a> {
         let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty() && *name != ".").collect();
         let Some((_, above)) = names.split_last() else { return self.place.files.parent() };
         let above = if above.is_empty() { ".".to_owned() } else { above.join("/") };
-        let node = self.place.files.node(&above).unwrap_or(self.place.files.root());
+        let node = self.place.files.node(&above).unwrap_or_else(|_| self.place.files.root());
         (node, node.links())
     }
 
@@ -121,9 +121,9 @@ impl<'a> Listing<'a> {
             }
             self.rows(&entries);
             if self.recursive {
-                let below = entries.iter().filter(|entry| {
-                    entry.node.entries().is_some() && entry.name != "." && entry.name != ".."
-                });
+                let below = entries
+                    .iter()
+                    .filter(|entry| entry.node.entries().is_some() && entry.name != "." && entry.name != "..");
                 for entry in below.rev() {
                     let below = format!("{}/{}", path.trim_end_matches('/'), entry.name);
                     waiting.push((below, entry.node, (node, node.links())));

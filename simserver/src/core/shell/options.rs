@@ -16,11 +16,8 @@ pub(super) struct InvalidOption(pub(super) char);
 impl InvalidOption {
     /// The complaint of `program`, whose hint may be preceded by a line on its usage.
     pub(super) fn complaint(&self, program: &str, usage: &str) -> Vec<u8> {
-        format!(
-            "{program}: invalid option -- '{}'\n{usage}Try '{program} --help' for more information.\n",
-            self.0
-        )
-        .into_bytes()
+        format!("{program}: invalid option -- '{}'\n{usage}Try '{program} --help' for more information.\n", self.0)
+            .into_bytes()
     }
 }
 
