@@ -5,6 +5,7 @@ use std::sync::Arc;
 use flare_client::{Session, StartupKit};
 
 use crate::kits::{AdminKit, RootKey};
+use crate::raw::DOOR;
 use crate::{CaseResult, Finding, Home, Need, Target, Who};
 
 /// The surroundings of one case: the target it runs on.
@@ -56,7 +57,10 @@ impl Context {
     /// # Errors
     /// Fails when the client cannot log in.
     pub async fn connect(&self, kit: &AdminKit) -> CaseResult<Session> {
-        let connected = Session::builder(StartupKit::open(&kit.path)?).connect().await;
+        let builder = Session::builder(StartupKit::open(&kit.path)?);
+        let turn = DOOR.acquire().await.map_err(|error| Finding::harness(error.to_string()))?;
+        let connected = builder.connect().await;
+        drop(turn);
         connected.map_err(|error| Finding::from(error).during(&format!("login of {}", kit.user)))
     }
 

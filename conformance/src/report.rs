@@ -62,7 +62,7 @@ impl Report {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_json(&self, path: &Path) -> io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         let mut file = NamedTempFile::new_in(folder)?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;
@@ -118,7 +118,7 @@ fn make_readable(_file: &File) -> io::Result<()> {
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub fn write_outcome(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
+pub(crate) fn write_outcome(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     writeln!(out, "{:<15} {:>8}  {}", outcome.state, seconds(outcome.duration), outcome.case)?;
     if let Some(message) = &outcome.message {
         for line in message.lines() {

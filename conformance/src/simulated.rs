@@ -1,6 +1,6 @@
 //! The in-process simulator as a target.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use flare_simserver::SimServer;
@@ -20,7 +20,8 @@ const OTHER_ORG: &str = "clinic";
 #[derive(Debug)]
 pub(crate) struct Simulator {
     server: SimServer,
-    workspace: TempDir,
+    /// Removed when the server is gone.
+    _workspace: TempDir,
 }
 
 impl Simulator {
@@ -34,7 +35,7 @@ impl Simulator {
         let project = project().map_err(|error| failed(&error))?.with_scheme(scheme);
         let builder = SimServer::builder().project(project).workspace(workspace.path());
         let server = builder.start().await.map_err(|error| failed(&error))?;
-        Ok(Self { server, workspace })
+        Ok(Self { server, _workspace: workspace })
     }
 
     /// The folder that holds one kit per participant.
@@ -52,11 +53,6 @@ impl Simulator {
     /// Moves the simulator's time ahead.
     pub(crate) fn skip_time(&self, time: Duration) {
         self.server.skip_time(time);
-    }
-
-    /// Where its workspace is.
-    pub(crate) fn workspace(&self) -> &Path {
-        self.workspace.path()
     }
 }
 

@@ -12,9 +12,9 @@ struct Ended {
 }
 
 fn flare_conformance(arguments: &[&str]) -> Ended {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_flare-conformance")).args(arguments).env_remove("RUST_LOG").output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_flare-conformance")).args(arguments).env_remove("RUST_LOG").output();
+    let output = output.expect("the binary can be started");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the binary prints UTF-8");
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 

@@ -7,12 +7,34 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use super::Identity;
 use crate::{CaseResult, Finding};
+
+/// A port of this machine that is taken, so that nobody else gets it, but on which nobody listens.
+pub(crate) struct DeafPort {
+    _socket: TcpSocket,
+    port: u16,
+}
+
+impl DeafPort {
+    /// Takes a free port.
+    pub(crate) fn take() -> CaseResult<Self> {
+        let failed = |error: std::io::Error| Finding::harness(format!("cannot take a port: {error}"));
+        let socket = TcpSocket::new_v4().map_err(failed)?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).map_err(failed)?;
+        let port = socket.local_addr().map_err(failed)?.port();
+        Ok(Self { _socket: socket, port })
+    }
+
+    /// The port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+}
 
 /// A listener on an ephemeral port of this machine, until it is dropped.
 pub(crate) struct Impostor {
@@ -62,11 +84,6 @@ impl Impostor {
             }
         })
         .await
-    }
-
-    /// A port of this machine on which nobody listens: one that was free a moment ago.
-    pub(crate) async fn nobody() -> CaseResult<u16> {
-        Ok(Self::silent().await?.port)
     }
 
     async fn serve<F>(handle: impl Fn(TcpStream) -> F + Send + 'static) -> CaseResult<Self>

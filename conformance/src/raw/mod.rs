@@ -15,7 +15,7 @@ mod wire;
 pub(crate) use admin::{Admin, challenge, read_reply, register, register_request, value};
 pub(crate) use half_open::HalfOpen;
 pub(crate) use identity::{Authority, Identity, NewSubject};
-pub(crate) use impostor::Impostor;
+pub(crate) use impostor::{DeafPort, Impostor};
 pub(crate) use kit_copy::KitCopy;
 pub(crate) use peer::{FINAL, Peer, Stream, is_topic};
 pub(crate) use tls::{TlsRefusal, probe};
@@ -26,12 +26,17 @@ use std::time::Duration;
 use flare_wire::Randomness;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
+use tokio::sync::Semaphore;
 
 use crate::{CaseResult, Finding};
 
 /// How long a case waits for something that must come. A real server answers in milliseconds; the time is for
 /// loaded machines.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Held while a connection is opened. A real tcp server queues five connections and does one TLS handshake at a time
+/// (`tcp_driver.py`): what comes on top of that is reset, which says nothing about the case it happens to.
+pub(crate) static DOOR: Semaphore = Semaphore::const_new(3);
 
 /// A generator seeded by the operating system: endpoint names must never repeat on a shared server.
 pub(crate) fn randomness() -> CaseResult<Randomness> {

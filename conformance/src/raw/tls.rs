@@ -12,11 +12,12 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Identity, PATIENCE};
+use super::{DOOR, Identity, PATIENCE};
 use crate::kits::ServerAddress;
 
 /// Opens a TLS connection; without `identity` no certificate is presented.
 pub(super) async fn connect(server: &ServerAddress, identity: Option<&Identity>) -> io::Result<TlsStream<TcpStream>> {
+    let _turn = DOOR.acquire().await.map_err(io::Error::other)?;
     let stream = TcpStream::connect((server.host.as_str(), server.port)).await?;
     stream.set_nodelay(true)?;
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -32,11 +33,6 @@ pub(super) async fn connect(server: &ServerAddress, identity: Option<&Identity>)
     };
     let name = ServerName::try_from("localhost").expect("a constant host name").to_owned();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
-}
-
-/// The first certificate that the server presented.
-pub(crate) fn presents_certificate(stream: &TlsStream<TcpStream>) -> Option<CertificateDer<'static>> {
-    stream.get_ref().1.peer_certificates()?.first().map(|certificate| certificate.clone().into_owned())
 }
 
 /// How a server turned a TLS connection away.

@@ -95,9 +95,4 @@ impl Wire {
             },
         }
     }
-
-    /// Sends nothing more and drops the connection without saying goodbye.
-    pub(crate) fn abandon(self) {
-        drop(self);
-    }
 }

@@ -6,7 +6,7 @@ use flare_client::{Error, ErrorKind, Phase, Session, StartupKit, StudyName};
 
 use crate::finding::{chain, ensure, ensure_eq};
 use crate::kits::AdminKit;
-use crate::raw::{Admin, Authority, Impostor, KitCopy, NewSubject};
+use crate::raw::{Admin, Authority, DeafPort, Impostor, KitCopy, NewSubject};
 use crate::requirement::reference;
 use crate::{Case, CaseResult, Context, Finding, Need, Requirement};
 
@@ -157,7 +157,8 @@ fn leading_to(kit: &AdminKit, port: u16) -> CaseResult<KitCopy> {
 }
 
 async fn nobody_listens(context: Context) -> CaseResult {
-    let copy = leading_to(context.any_kit()?, Impostor::nobody().await?)?;
+    let port = DeafPort::take()?;
+    let copy = leading_to(context.any_kit()?, port.port())?;
     told_apart(&refused(&copy).await?, &[ErrorKind::Unreachable])
 }
 

@@ -7,6 +7,7 @@ mod expiry;
 mod handshake;
 mod login;
 mod messages;
+mod protocol;
 mod recorded;
 mod sessions;
 mod streams;
@@ -22,6 +23,7 @@ pub(crate) static REQUIREMENTS: &[&[Requirement]] = &[
     login::REQUIREMENTS,
     sessions::REQUIREMENTS,
     expiry::REQUIREMENTS,
+    protocol::REQUIREMENTS,
     connecting::REQUIREMENTS,
     api::REQUIREMENTS,
     recorded::REQUIREMENTS,
@@ -38,6 +40,7 @@ pub fn all() -> Vec<Case> {
         login::cases(),
         sessions::cases(),
         expiry::cases(),
+        protocol::cases(),
         connecting::cases(),
         api::cases(),
         recorded::cases(),
