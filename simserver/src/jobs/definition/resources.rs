@@ -4,7 +4,7 @@ use flare_wire::hci::{JsonObject, python_repr};
 use serde_json::Value;
 
 use super::docker;
-use crate::jobs::python::{ExceptionClass, PythonError, is_truthy, type_name};
+use crate::jobs::python::{ExceptionClass, PythonError, is_truthy, to_text, type_name};
 
 /// The block of `resource_spec` that holds for every site.
 const DEFAULT_RESOURCES: &str = "@default";
@@ -78,7 +78,10 @@ fn portable_fields(spec: &JsonObject) -> Result<(), PythonError> {
     for (site, resources) in spec.iter().filter(|(site, _)| *site != DEFAULT_RESOURCES) {
         let Some(resources) = resources.as_object() else { continue };
         if default.is_some() {
-            portable_values(&of_mode(resources, "process")?, &format!("resource_spec['{site}']"))?;
+            portable_values(
+                &fields(&of_mode(resources, "process"), Use::Access)?,
+                &format!("resource_spec['{site}']"),
+            )?;
         } else if !is_nested(resources) {
             portable_values(resources, &format!("resource_spec['{site}']"))?;
         }
@@ -91,24 +94,39 @@ fn is_nested(resources: &JsonObject) -> bool {
     MODES.iter().any(|mode| resources.contains_key(*mode))
 }
 
-/// A site's resources for one mode; flat ones are those of the process mode.
-fn of_mode(resources: &JsonObject, mode: &str) -> Result<JsonObject, PythonError> {
+/// A site's resources for one mode; flat ones are those of the process mode. Nothing checks that they have fields.
+fn of_mode(resources: &JsonObject, mode: &str) -> Value {
     if is_nested(resources) {
-        return resources.get(mode).map_or_else(|| Ok(JsonObject::new()), as_fields);
+        return resources.get(mode).cloned().unwrap_or_else(|| Value::Object(JsonObject::new()));
     }
-    Ok(if mode == "process" { resources.clone() } else { JsonObject::new() })
+    Value::Object(if mode == "process" { resources.clone() } else { JsonObject::new() })
 }
 
-/// What has no fields is asked for them all the same; texts and lists merely have none.
-fn as_fields(value: &Value) -> Result<JsonObject, PythonError> {
-    match value {
-        Value::Object(map) => Ok(map.clone()),
-        Value::String(_) | Value::Array(_) => Ok(JsonObject::new()),
-        other => Err(PythonError::new(
-            ExceptionClass::Type,
-            format!("argument of type '{}' is not iterable", type_name(other)),
-        )),
-    }
+/// How the real server goes about a value that should have fields, which decides what it says when it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// `key in value`
+    Containment,
+    /// `set(value)`
+    Iteration,
+    /// `{**value}`
+    Unpacking,
+    /// `value.get(key)`
+    Access,
+}
+
+/// The fields of a value. For containment and iteration, texts and lists merely have none that matter.
+fn fields(value: &Value, used_for: Use) -> Result<JsonObject, PythonError> {
+    let kind = type_name(value);
+    let (class, text) = match (value, used_for) {
+        (Value::Object(map), _) => return Ok(map.clone()),
+        (Value::String(_) | Value::Array(_), Use::Containment | Use::Iteration) => return Ok(JsonObject::new()),
+        (_, Use::Containment) => (ExceptionClass::Type, format!("argument of type '{kind}' is not iterable")),
+        (_, Use::Iteration) => (ExceptionClass::Type, format!("'{kind}' object is not iterable")),
+        (_, Use::Unpacking) => (ExceptionClass::Type, format!("'{kind}' object is not a mapping")),
+        (_, Use::Access) => (ExceptionClass::Attribute, format!("'{kind}' object has no attribute 'get'")),
+    };
+    Err(PythonError::new(class, text))
 }
 
 fn portable_values(fields: &JsonObject, label: &str) -> Result<(), PythonError> {
@@ -142,10 +160,10 @@ pub fn resource_requirement(meta: &JsonObject, site: &str) -> JsonObject {
     let of = |key: &str| spec.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
     let own = of(site);
     let mut result = if !spec.contains_key(DEFAULT_RESOURCES) && is_nested(&own) {
-        of_mode(&own, "process").unwrap_or_default()
+        fields(&of_mode(&own, "process"), Use::Unpacking).unwrap_or_default()
     } else {
         let mut resolved = of(DEFAULT_RESOURCES);
-        resolved.extend(of_mode(&own, "process").unwrap_or_default());
+        resolved.extend(fields(&of_mode(&own, "process"), Use::Unpacking).unwrap_or_default());
         resolved.shift_remove("num_of_cpus");
         resolved.shift_remove("memory");
         resolved
@@ -192,7 +210,8 @@ pub fn launcher_brings_code(meta: &JsonObject, site: &str) -> bool {
     let empty = JsonObject::new();
     let specs = Specs::of(meta, &empty);
     ["docker", "k8s", "slurm"].into_iter().any(|mode| {
-        let fields = specs.launcher(site, mode).unwrap_or_default();
+        let spec = specs.launcher(site, mode).and_then(|spec| fields(&spec, Use::Unpacking));
+        let fields = spec.unwrap_or_default();
         let by_mode = match mode {
             "docker" => fields.contains_key("entrypoint"),
             "slurm" => fields.get("additional_node_command").is_some_and(|command| !command.is_null()),
@@ -236,18 +255,18 @@ impl<'a> Specs<'a> {
     }
 
     /// What the launcher of this mode gets for a site.
-    fn launcher(&self, site: &str, mode: &str) -> Result<JsonObject, PythonError> {
-        let fields = |site: &str| self.launchers.get(site).and_then(|modes| modes.get(mode));
-        let default = fields(DEFAULT_LAUNCHER).filter(|fields| is_truthy(fields));
-        let own = fields(site).filter(|fields| !fields.is_null());
+    fn launcher(&self, site: &str, mode: &str) -> Result<Value, PythonError> {
+        let of = |site: &str| self.launchers.get(site).and_then(|modes| modes.get(mode));
+        let default = of(DEFAULT_LAUNCHER).filter(|spec| is_truthy(spec));
+        let own = of(site).filter(|spec| !spec.is_null());
         if default.is_none() && own.is_none() {
-            return of_mode(&self.of_site(site), mode);
+            return Ok(of_mode(&self.of_site(site), mode));
         }
         let mut merged = JsonObject::new();
         for part in [default, own].into_iter().flatten() {
-            merged.extend(as_fields(part)?);
+            merged.extend(fields(part, Use::Unpacking)?);
         }
-        Ok(merged)
+        Ok(Value::Object(merged))
     }
 
     fn gpu_consistency(&self, site: &str) -> Result<(), PythonError> {
@@ -255,23 +274,24 @@ impl<'a> Specs<'a> {
         if !is_nested(&resources) {
             return Ok(());
         }
-        let process = of_mode(&resources, "process")?;
+        let process = fields(&of_mode(&resources, "process"), Use::Containment)?;
         let Some(reserved) = process.get("num_of_gpus") else { return Ok(()) };
-        if self.launcher(site, "docker")?.contains_key("device_requests") {
+        let docker = fields(&self.launcher(site, "docker")?, Use::Containment)?;
+        if docker.contains_key("device_requests") {
             return refuse(format!(
                 "legacy process num_of_gpus conflicts with launcher_spec docker field 'device_requests' for site '{site}'"
             ));
         }
-        for mode in ["docker", "k8s"] {
-            if let Some(asked) = self.launcher(site, mode)?.get("num_of_gpus").filter(|asked| *asked != reserved) {
+        for (mode, spec) in [("docker", docker), ("k8s", fields(&self.launcher(site, "k8s")?, Use::Containment)?)] {
+            if let Some(asked) = spec.get("num_of_gpus").filter(|asked| !is_equal(asked, reserved)) {
                 return refuse(format!(
                     "legacy process num_of_gpus ({}) must match launcher_spec {mode} num_of_gpus ({}) for site '{site}'",
-                    python_repr(reserved),
-                    python_repr(asked)
+                    to_text(reserved),
+                    to_text(asked)
                 ));
             }
         }
-        let slurm = self.launcher(site, "slurm")?;
+        let slurm = fields(&self.launcher(site, "slurm")?, Use::Access)?;
         let nodes = slurm.get("nodes").map_or(Some(1), Value::as_i64);
         let per_node = slurm.get("gpus_per_node").and_then(Value::as_i64);
         if let (Some(reserved), Some(nodes), Some(per_node)) = (reserved.as_i64(), nodes, per_node)
@@ -289,7 +309,7 @@ impl<'a> Specs<'a> {
         let resources = self.of_site(site);
         let resolved = if self.resources.contains_key(DEFAULT_RESOURCES) {
             let mut resolved = self.of_site(DEFAULT_RESOURCES);
-            resolved.extend(of_mode(&resources, "process")?);
+            resolved.extend(fields(&of_mode(&resources, "process"), Use::Unpacking)?);
             resolved
         } else if is_nested(&resources) {
             JsonObject::new()
@@ -303,12 +323,13 @@ impl<'a> Specs<'a> {
 
     fn site_conflicts(&self, site: &str) -> Result<(), PythonError> {
         let resources = self.of_site(site);
-        let nested_gpus = is_nested(&resources) && of_mode(&resources, "process")?.contains_key("num_of_gpus");
+        let process = of_mode(&resources, "process");
+        let nested_gpus = is_nested(&resources) && fields(&process, Use::Containment)?.contains_key("num_of_gpus");
         let portable = self.portable(site)?;
         for (mode, names) in NATIVE {
             let native = self.launcher(site, mode)?;
             for (key, names) in names {
-                let found = doubled(&portable, key, &native, names);
+                let found = doubled(&portable, key, &native, names)?;
                 if found.is_empty() || (*key == "num_of_gpus" && found == ["num_of_gpus"] && nested_gpus) {
                     continue;
                 }
@@ -325,9 +346,10 @@ impl<'a> Specs<'a> {
         let portable = self.of_site(DEFAULT_RESOURCES);
         for (mode, names) in NATIVE {
             let native = self.launchers.get(DEFAULT_LAUNCHER).and_then(|modes| modes.get(mode));
-            let native = native.filter(|native| is_truthy(native)).map_or_else(|| Ok(JsonObject::new()), as_fields)?;
+            let native = native.filter(|native| is_truthy(native)).cloned();
+            let native = native.unwrap_or_else(|| Value::Object(JsonObject::new()));
             for (key, names) in names {
-                let found = doubled(&portable, key, &native, names);
+                let found = doubled(&portable, key, &native, names)?;
                 if !found.is_empty() {
                     let found = python_repr(&found.into_iter().collect());
                     return refuse(format!(
@@ -342,9 +364,24 @@ impl<'a> Specs<'a> {
 }
 
 /// The launcher's own names (in alphabetical order) that are used beside the portable one.
-fn doubled<'a>(portable: &JsonObject, key: &str, native: &JsonObject, names: &[&'a str]) -> Vec<&'a str> {
+fn doubled<'a>(
+    portable: &JsonObject,
+    key: &str,
+    native: &Value,
+    names: &[&'a str],
+) -> Result<Vec<&'a str>, PythonError> {
     if !portable.contains_key(key) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    names.iter().copied().filter(|name| native.contains_key(*name)).collect()
+    let native = fields(native, Use::Iteration)?;
+    Ok(names.iter().copied().filter(|name| native.contains_key(*name)).collect())
+}
+
+/// Python's `==`: numbers and truth values by their amount.
+fn is_equal(left: &Value, right: &Value) -> bool {
+    let amount = |value: &Value| match value {
+        Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
+        other => other.as_f64(),
+    };
+    left == right || amount(left).is_some_and(|left| Some(left) == amount(right))
 }

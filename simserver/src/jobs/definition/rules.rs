@@ -69,7 +69,7 @@ pub(super) fn deploy_map(job: &str, meta: &JsonObject) -> Result<Clients, Python
         if let Some(unknown) = unknown_keys(entry) {
             return refuse(format!(
                 "Unknown keys {} in deploy_map entry for job {job}. Valid keys are: ['sites', 'targets']",
-                set_repr(unknown)
+                set_repr(&unknown.into_iter().map(Value::from).collect::<Vec<_>>())
             ));
         }
         sites.extend(participants(entry)?);
@@ -165,13 +165,13 @@ fn names_flower_app(config: &Value) -> bool {
 /// Checks the smallest number of clients.
 pub(super) fn min_clients(job: &str, meta: &JsonObject, clients: &Clients) -> Result<(), PythonError> {
     let Some(value) = meta.get("min_clients").filter(|value| !value.is_null()) else { return Ok(()) };
-    let number = to_int(value)?;
+    let (number, text) = to_int(value)?;
     let refuse = |text: String| Err(PythonError::value(text));
     if number <= 0 {
-        return refuse(format!("min_clients {number} must be positive for job {job}"));
+        return refuse(format!("min_clients {text} must be positive for job {job}"));
     }
     if number > MAX_CLIENTS {
-        return refuse(format!("min_clients {number} must be less than {MAX_CLIENTS}  for job {job}"));
+        return refuse(format!("min_clients {text} must be less than {MAX_CLIENTS}  for job {job}"));
     }
     match clients {
         Clients::All => Ok(()),
@@ -179,7 +179,7 @@ pub(super) fn min_clients(job: &str, meta: &JsonObject, clients: &Clients) -> Re
         Clients::Named(names) => {
             let found = names.len();
             if i64::try_from(found).is_ok_and(|found| found < number) {
-                return refuse(format!("min {number} clients required for job {job}, found {found}."));
+                return refuse(format!("min {text} clients required for job {job}, found {found}."));
             }
             Ok(())
         }
@@ -191,7 +191,8 @@ fn no_client() -> PythonError {
     PythonError::new(ExceptionClass::StopIteration, "")
 }
 
-fn to_int(value: &Value) -> Result<i64, PythonError> {
+/// The integer that Python makes of a value, held to 64 bits, and its text.
+fn to_int(value: &Value) -> Result<(i64, String), PythonError> {
     // The text of the refusal is that of an exception with two arguments.
     let refuse = |why: &str| {
         let first = Value::from(format!("invalid data type for {},can't not convert to Int", to_text(value)));
@@ -199,21 +200,30 @@ fn to_int(value: &Value) -> Result<i64, PythonError> {
         PythonError::value(format!("({}, {})", python_repr(&first), python_repr(&second)))
     };
     match value {
-        Value::Bool(flag) => Ok(i64::from(*flag)),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(number), _) => Ok(number),
-            #[expect(clippy::cast_possible_truncation, reason = "int() cuts a float, and the range is checked later")]
-            (None, Some(number)) => Ok(number as i64),
-            (None, None) => Ok(i64::MAX),
-        },
-        Value::String(text) => python_int(text).ok_or_else(|| {
-            refuse(&format!("ValueError: invalid literal for int() with base 10: {}", python_repr(value)))
+        Value::Bool(flag) => Ok((i64::from(*flag), to_text(value))),
+        Value::Number(number) => Ok(match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => (number, number.to_string()),
+            #[expect(clippy::cast_possible_truncation, reason = "int() cuts a float, and `as` keeps it in range")]
+            (None, Some(float)) if number.is_f64() => (float as i64, format!("{:.0}", float.trunc() + 0.0)),
+            _ => (i64::MAX, number.to_string()),
         }),
+        Value::String(text) => match python_int(text) {
+            Some(number) if number.unsigned_abs() >= i64::MAX.unsigned_abs() => Ok((number, digits(text))),
+            Some(number) => Ok((number, number.to_string())),
+            None => Err(refuse(&format!("ValueError: invalid literal for int() with base 10: {}", python_repr(value)))),
+        },
         other => Err(refuse(&format!(
             "TypeError: int() argument must be a string, a bytes-like object or a real number, not '{}'",
             type_name(other)
         ))),
     }
+}
+
+/// A text that Python reads as an integer, as Python prints that integer.
+fn digits(text: &str) -> String {
+    let sign = if text.trim_start().starts_with('-') { "-" } else { "" };
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    format!("{sign}{}", digits.trim_start_matches('0'))
 }
 
 /// Checks that mandatory clients are among the named ones; a job for all clients is not checked.
@@ -222,7 +232,7 @@ pub(super) fn mandatory_clients(job: &str, meta: &JsonObject, clients: &Clients)
     if names.is_empty() {
         return Err(no_client());
     }
-    let mandatory: Vec<String> = match meta.get("mandatory_clients") {
+    let mandatory: Vec<Value> = match meta.get("mandatory_clients") {
         None => return Ok(()),
         Some(value) if !is_truthy(value) => return Ok(()),
         Some(Value::Array(items)) => {
@@ -230,24 +240,25 @@ pub(super) fn mandatory_clients(job: &str, meta: &JsonObject, clients: &Clients)
                 let text = format!("unhashable type: '{}'", type_name(item));
                 return Err(PythonError::new(ExceptionClass::Type, text));
             }
-            items.iter().map(to_text).collect()
+            items.clone()
         }
         // Python makes a set of the characters, and of the keys.
-        Some(Value::String(text)) => text.chars().map(String::from).collect(),
-        Some(Value::Object(map)) => map.keys().cloned().collect(),
+        Some(Value::String(text)) => text.chars().map(|character| Value::from(character.to_string())).collect(),
+        Some(Value::Object(map)) => map.keys().map(String::as_str).map(Value::from).collect(),
         Some(other) => {
             let text = format!("'{}' object is not iterable", type_name(other));
             return Err(PythonError::new(ExceptionClass::Type, text));
         }
     };
-    let mut missing: Vec<&str> = Vec::new();
-    for client in &mandatory {
-        if !names.contains(client) && !missing.contains(&client.as_str()) {
+    let mut missing: Vec<Value> = Vec::new();
+    for client in mandatory {
+        let is_named = client.as_str().is_some_and(|client| names.iter().any(|name| name == client));
+        if !is_named && !missing.contains(&client) {
             missing.push(client);
         }
     }
     if missing.is_empty() {
         return Ok(());
     }
-    Err(PythonError::value(format!("Mandatory clients {} are not in the deploy_map for job {job}", set_repr(missing))))
+    Err(PythonError::value(format!("Mandatory clients {} are not in the deploy_map for job {job}", set_repr(&missing))))
 }

@@ -14,10 +14,10 @@ pub fn to_text(value: &Value) -> String {
     }
 }
 
-/// `{'a', 'b'}`: the repr of a set of texts that is not empty, in the order given (Python's own order is random).
+/// `{'a', 'b'}`: the repr of a set that is not empty, in the order given (Python's own order is random).
 #[must_use]
-pub fn set_repr<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| python_repr(&Value::from(item))).collect();
+pub fn set_repr(items: &[Value]) -> String {
+    let items: Vec<String> = items.iter().map(python_repr).collect();
     format!("{{{}}}", items.join(", "))
 }
 
