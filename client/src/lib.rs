@@ -1,4 +1,62 @@
 //! Async, typed client of the NVIDIA FLARE admin API.
+//!
+//! It reads an admin startup kit, connects to the FLARE server that the kit leads to, proves who the user is, checks who
+//! the server is, and runs admin commands. No Python, no console, no fixed waits: opening a session costs what the two
+//! sides have to compute.
+//!
+//! ```
+//! use flare_client::{ErrorKind, Session, StartupKit, Target};
+//! # use flare_simserver::{SimServer, project::Role};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let server = SimServer::start().await?;
+//! # let folder = server.admin_kit(Role::ProjectAdmin)?;
+//!
+//! let kit = StartupKit::open(folder)?;
+//! let session = Session::builder(kit).connect().await?;
+//! for site in session.get_connected_client_list().await? {
+//!     println!("{} was last heard of at {:?}", site.name, site.last_connect_time);
+//! }
+//!
+//! let nobody = Target::site("nosite")?;
+//! let error = session.get_working_directory(&nobody).await.unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::InvalidTarget);
+//! println!("{error}; {}", error.hint().unwrap_or_default());
+//!
+//! session.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What to start from
+//!
+//! | | |
+//! |---|---|
+//! | [`StartupKit`] | which server, as whom, and the proof |
+//! | [`Session::builder`] | study and timeouts, then [`connect`](SessionBuilder::connect) |
+//! | [`Session`] | one method per command, named as upstream's; [`Session::do_command`] for the rest |
+//! | [`Error`] | [`kind`](Error::kind) for programs, [`hint`](Error::hint) for people, `source()` for the causes |
+//!
+//! Upstream calls a federated machine a client; here it is a *site*, because "client" is this library.
+//!
+//! # Cancel safety
+//!
+//! Dropping the future of a command forgets the command on this side; the server may carry it out all the same. Dropping the
+//! future of [`SessionBuilder::connect`] closes the connection. The connection lives in a task of its own, which ends with
+//! the last clone of its session; only [`Session::close`] also logs out.
+//!
+//! # How it is built
+//!
+//! ```text
+//! session     typed methods: one command each
+//!   command   the line that is sent, and how its reply is read (pure)
+//!   model     what goes into commands and what replies become
+//!   verdict   what an answer, or its absence, means
+//! connection  one task owns the link; callers get their replies through it
+//!   flare_wire  endpoint, streams, frames, links
+//! ```
+//!
+//! A call goes down through these layers once, and its reply climbs back once.
 
 mod builder;
 mod clock;

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use flare_client::{Error, ErrorKind, Phase, Session, StartupKit, StudyName};
@@ -125,6 +125,36 @@ async fn a_server_that_is_still_starting_is_asked_again() {
     .await;
     connect(server.kit(&federation)).await.unwrap();
     assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_challenge_that_got_lost_is_sent_again() {
+    let federation = Federation::new();
+    let lost = AtomicBool::new(false);
+    let script = move |honest: &mut Honest, request: &InboundRequest| {
+        if request.topic == channel::CHALLENGE && !lost.swap(true, Ordering::Relaxed) {
+            return Reaction::Silence;
+        }
+        honest.react(request)
+    };
+    let server = Scripted::start(&federation, |_| {}, script).await;
+    connect(server.kit(&federation)).await.unwrap();
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_that_crossed_challenges_explain_is_not_taken_for_one() {
+    let federation = Federation::new();
+    let (challenges, registrations) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let script = move |honest: &mut Honest, request: &InboundRequest| match request.topic.as_str() {
+        channel::CHALLENGE if challenges.fetch_add(1, Ordering::Relaxed) == 0 => Reaction::Silence,
+        channel::REGISTER if registrations.fetch_add(1, Ordering::Relaxed) == 0 => {
+            Reaction::Answer(Answer::ok(RegisterReply::refusal_payload()))
+        }
+        _ => honest.react(request),
+    };
+    let server = Scripted::start(&federation, |_| {}, script).await;
+    connect(server.kit(&federation)).await.unwrap();
 }
 
 #[tokio::test]

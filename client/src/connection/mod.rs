@@ -10,6 +10,7 @@
 //! endpoint name, and the tokens from before stay good (`reference/wire-protocol.md` sections 1.6 and 10).
 
 mod admission;
+mod challenge;
 mod dial;
 mod task;
 mod tls;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flare_wire::cell::channel;
-use flare_wire::endpoint::{BYE_TIMEOUT, Endpoint, EndpointConfig, Event, InboundRequest, RequestId, Response};
+use flare_wire::endpoint::{
+    BYE_TIMEOUT, Endpoint, EndpointConfig, Event, InboundRequest, OutgoingRequest, RequestId, Response,
+};
 use flare_wire::link::{FrameSource, Link, LinkError};
 use flare_wire::{Randomness, RequestError};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -19,6 +21,14 @@ use crate::{Error, ErrorKind, Phase};
 
 /// How long a peer may take to close its side. Nothing depends on it: the link is dropped afterwards.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Channel and topic that every cell answers with what it was sent; a simulated one may answer that it does not.
+const ECHO: (&str, &str) = ("_net_manager", "echo");
+
+/// How long the first echo is waited for before it is asked for again; it doubles each time up to [`ECHO_PATIENCE`], after
+/// which a server that says READY and nothing else is given up.
+const FIRST_ECHO: Duration = Duration::from_millis(10);
+const ECHO_PATIENCE: Duration = Duration::from_secs(5);
 
 type Waiter = oneshot::Sender<Result<Box<Response>, Fault>>;
 
@@ -94,6 +104,32 @@ impl Task {
         Ok(Online { link, endpoint })
     }
 
+    /// Opens a link under the name and with the tokens from before, and makes sure that the server works with it. It says READY
+    /// before that, and loses a message that comes too soon; a command must not be the one, since nobody could tell that from
+    /// one that was carried out. A server that does not know the tokens any more keeps silent here too.
+    async fn establish_again(&mut self, deadline: Instant) -> Result<Online, Error> {
+        let mut online = self.establish(deadline).await?;
+        let clock = self.clock;
+        let mut wait = FIRST_ECHO;
+        let echoed = async {
+            loop {
+                let Online { link, endpoint } = &mut online;
+                let echo = OutgoingRequest::plain(ECHO.0, ECHO.1);
+                let Ok(echo) = endpoint.request(clock.now(), echo, ECHO_PATIENCE) else { return false };
+                match tokio::time::timeout(wait, outcome(link, endpoint, clock, echo)).await {
+                    Ok(answered) => return answered,
+                    Err(_) => endpoint.cancel(echo),
+                }
+                wait *= 2;
+            }
+        };
+        let deadline = deadline.min(Instant::now() + ECHO_PATIENCE);
+        if within(Phase::Handshake, deadline, echoed).await? {
+            return Ok(online);
+        }
+        Err(Error::new(ErrorKind::ConnectionLost, "the new connection was lost at once"))
+    }
+
     /// Serves links until the end.
     pub(super) async fn run(mut self, mut online: Online) {
         let ended = loop {
@@ -139,8 +175,16 @@ impl Task {
                 }
             }
             let deadline = endpoint.next_deadline().map(|moment| self.clock.instant(moment));
+            // The link comes before the asks: a request is better sent on a new link than on one whose end is already here.
             tokio::select! {
+                biased;
                 () = self.seat.closing.notified() => return End::Close,
+                () = sleep_until(deadline) => endpoint.advance(self.clock.now()),
+                frame = next_frame(link, endpoint, self.clock) => match frame {
+                    Ok(Some(frame)) => receive(endpoint, self.clock, frame),
+                    Ok(None) => return End::Lost(None),
+                    Err(error) => return End::Lost(Some(Arc::new(error))),
+                },
                 ask = self.seat.asks.recv() => match ask {
                     Some(Ask::Request(pending)) => self.start(endpoint, *pending),
                     Some(Ask::Admit { admission, done }) => {
@@ -151,12 +195,6 @@ impl Task {
                     }
                     None => return End::Close,
                 },
-                frame = next_frame(link, endpoint, self.clock) => match frame {
-                    Ok(Some(frame)) => receive(endpoint, self.clock, frame),
-                    Ok(None) => return End::Lost(None),
-                    Err(error) => return End::Lost(Some(Arc::new(error))),
-                },
-                () = sleep_until(deadline) => endpoint.advance(self.clock.now()),
             }
         }
     }
@@ -225,7 +263,7 @@ impl Task {
                 }
                 // Nobody waits for this link any more.
                 () = pending.reply.closed() => continue,
-                established = self.establish(deadline) => established,
+                established = self.establish_again(deadline) => established,
             };
             match established {
                 Ok(mut online) => {
@@ -259,22 +297,26 @@ async fn leave(online: Online, clock: Clock) {
     let Online { mut link, mut endpoint } = online;
     // A link that is no longer connected has nobody to say it to.
     let Ok(bye) = endpoint.bye(clock.now()) else { return };
-    let said = async {
-        loop {
-            match next_frame(&mut link, &mut endpoint, clock).await {
-                Ok(Some(frame)) => receive(&mut endpoint, clock, frame),
-                Ok(None) | Err(_) => return false,
-            }
-            while let Some(event) = endpoint.poll_event() {
-                if matches!(event, Event::Response { id, .. } if id == bye) {
-                    return true;
-                }
-            }
-        }
-    };
+    let said = outcome(&mut link, &mut endpoint, clock, bye);
     // Whatever fails from here on, the link is dropped.
     if tokio::time::timeout(BYE_TIMEOUT, said).await.unwrap_or(true) {
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, link.close()).await;
+    }
+}
+
+/// Waits for the outcome of a request, whatever it is; false when the link ends first. Other events are passed over: nothing else
+/// is under way, and the server brings a session back to life whose end was not heard.
+async fn outcome(link: &mut Link, endpoint: &mut Endpoint, clock: Clock, request: RequestId) -> bool {
+    loop {
+        match next_frame(link, endpoint, clock).await {
+            Ok(Some(frame)) => receive(endpoint, clock, frame),
+            Ok(None) | Err(_) => return false,
+        }
+        while let Some(event) = endpoint.poll_event() {
+            if matches!(event, Event::Response { id, .. } if id == request) {
+                return true;
+            }
+        }
     }
 }
 

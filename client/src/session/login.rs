@@ -9,6 +9,7 @@ use flare_wire::Randomness;
 use flare_wire::auth::{LoginHeaders, proof_text};
 use flare_wire::cell::Headers;
 use flare_wire::hci::Request;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::{Inner, Message, Session, remaining, send};
@@ -53,6 +54,7 @@ pub(crate) async fn log_in(
         commands,
         command_timeout: Mutex::new(command_timeout),
         closed: AtomicBool::new(false),
+        ended: OnceCell::new(),
     };
     Ok(Session { inner: Arc::new(inner) })
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use flare_wire::cell::{Headers, Payload, channel};
 use flare_wire::endpoint::OutgoingRequest;
 use flare_wire::hci::{Reply, Request};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub(crate) use login::log_in;
@@ -54,6 +55,7 @@ struct Inner {
     commands: Vec<CommandDescription>,
     command_timeout: std::sync::Mutex<Option<Duration>>,
     closed: AtomicBool,
+    ended: OnceCell<()>,
 }
 
 impl Session {
@@ -161,12 +163,17 @@ impl Session {
     /// When the future is dropped before it is done, the session is closed for commands, but the connection lives until the
     /// last clone is gone or `close` is called again.
     pub async fn close(&self) {
-        let first = !self.inner.closed.swap(true, Ordering::AcqRel);
-        if first && !self.inner.connection.is_expired() {
+        self.inner.closed.store(true, Ordering::Release);
+        // Whoever comes second waits for the first, or it would cut off the logout.
+        self.inner.ended.get_or_init(|| self.end()).await;
+    }
+
+    async fn end(&self) {
+        if !self.inner.connection.is_expired() {
             let line = Logout.line();
             let request = Request { token: Some(self.inner.token.clone()), ..Request::new(line.as_str()) };
-            // A session that cannot be ended in order ends with its connection, and on the server with time.
             let message = Message { headers: Headers::new(), request, streamed: Logout::STREAMED };
+            // A session that cannot be ended in order ends with its connection, and on the server with time.
             let _ = send(&self.inner.connection, message, LOGOUT_TIMEOUT, Phase::Close).await;
         }
         self.inner.connection.close().await;
