@@ -11,8 +11,12 @@ const JOBS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const MANY: usize = 200;
 
 async fn all_pass(scheme: &str) {
-    let target = Arc::new(Target::simulated(scheme).await.unwrap());
-    let runner = Runner { jobs: JOBS, time_limit: None, known: KnownFailing::simulated().unwrap() };
+    let target = Arc::new(Target::simulated(scheme).await.expect("the simulator starts"));
+    let runner = Runner {
+        jobs: JOBS,
+        time_limit: None,
+        known: KnownFailing::simulated().expect("the built-in list can be read"),
+    };
     let outcomes = runner.run(suites::all(), &target, |_| ()).await;
     let bad: Vec<_> = outcomes.iter().filter(|outcome| !outcome.state.is_acceptable()).collect();
     assert!(bad.is_empty(), "{bad:#?}");
