@@ -16,14 +16,25 @@ def _found_in_log(word: str) -> rules.Rules:
     return rules.each_line(f".*{word}.*", "the lines with that word in each side's own log")
 
 
-# `ls -l`: mode, links, owner and name are compared, size and date stand for themselves.
-LISTED = rules.same_after(
-    lambda text: re.sub(
+def _without_dates(text: str) -> str:
+    """What `ls -l` shows, but for sizes and dates: mode, links, owner and name stay."""
+    return re.sub(
         r"(?m)^(total) \d+$|^([-dl][rwxsStT-]{9} +\d+ \S+ \S+) +\d+ \w{3} [ \d]\d +(?:\d\d:\d\d|\d{4}) ",
         lambda found: f"{found[1]} N" if found[1] else f"{found[2]} SIZE DATE ",
         text,
-    ),
-    "sizes and dates are those of each side's own files",
+    )
+
+
+def _without_error_log(text: str) -> str:
+    """A listing without the file that FLARE opens when it logs its first error."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.endswith("log_fl.txt\n"))
+
+
+LISTED = rules.same_after(_without_dates, "sizes and dates are those of each side's own files")
+ROOT = rules.same_after(_without_error_log, "log_fl.txt appears with the first error that a server or a site logs")
+LISTED_ROOT = rules.same_after(
+    lambda text: _without_error_log(_without_dates(text)),
+    "sizes and dates are each side's own, and log_fl.txt appears with its first error",
 )
 
 
@@ -41,8 +52,8 @@ def _pwd():
 
 def _ls():
     yield line("ls")
-    for target in ("server", "site-1", "site-2", "site-3", "all", "nosite", "client site-1"):
-        yield line(f"ls {target}")
+    for target in ("server", "site-1", "site-2", "site-3", "all", "nosite", "client site-1", "server ."):
+        yield line(f"ls {target}", ROOT)
     for arguments in (
         "startup",
         "local",
@@ -61,7 +72,6 @@ def _ls():
         "local/../startup",
         "a..b",
         "./local",
-        ".",
         "loc*",
         "lo?al",
         "$HOME",
@@ -80,7 +90,8 @@ def _ls():
         "--",
     ):
         yield line(f"ls server {arguments}")
-    for arguments in ("-l local", "-la", "-l -a startup", "-t -l local", "-S -l startup", "-u -l local", "-lR local"):
+    yield line("ls server -la", LISTED_ROOT)
+    for arguments in ("-l local", "-l -a startup", "-t -l local", "-S -l startup", "-u -l local", "-lR local"):
         yield line(f"ls server {arguments}", LISTED)
     for site in ("site-1", "site-3"):
         yield line(f"ls {site} startup")
@@ -222,7 +233,7 @@ def _grep():
 def _methods():
     for target in ("server", "site-1", "site-3", "nosite"):
         yield method("get_working_directory", target)
-        yield method("ls_target", target)
+        yield method("ls_target", target, allowed=ROOT)
         yield method("head_target_log", target, allowed=HEAD_OF_LOG)
         yield method("tail_target_log", target, "-n 2", allowed=TAIL_OF_LOG)
     yield method("ls_target", "server", "-a", "startup")

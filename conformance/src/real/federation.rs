@@ -1,7 +1,7 @@
 //! Server and sites: provision, start, and wait until every site is registered and answers.
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -141,14 +141,17 @@ impl<'a> Federation<'a> {
         Ok(())
     }
 
-    /// Puts the server's stores into the workspace.
+    /// Puts the server's stores into the workspace. The file keeps its date: `ls -t` shows the order of provisioning.
     fn store_inside(&self) -> Result<(), RealError> {
         let local = self.kits().join(self.blueprint.project.server().name()).join("local");
         let path = local.join("resources.json.default");
-        let text = fs::read_to_string(&path).map_err(RealError::file(&path))?;
-        let storage = self.workspace.storage();
-        let text = text.replace(DEFAULT_STORAGE, &escaped(&storage));
-        fs::write(&path, text).map_err(RealError::file(&path))
+        let storage = escaped(&self.workspace.storage());
+        let change = || {
+            let modified = fs::metadata(&path)?.modified()?;
+            fs::write(&path, fs::read_to_string(&path)?.replace(DEFAULT_STORAGE, &storage))?;
+            File::options().write(true).open(&path)?.set_modified(modified)
+        };
+        change().map_err(RealError::file(&path))
     }
 }
 
