@@ -20,6 +20,8 @@ const STAYS: &str = "setsid sh -c 'echo $$ >> ../pids; exec sleep 600' & echo $$
 /// The stand-ins start within milliseconds; this only keeps a failing test from running for ever.
 const LIMIT: Duration = Duration::from_secs(60);
 
+const WRITABLE: &str = "the temporary folder can be written";
+
 /// A machine with a Python that only pretends.
 struct Machine {
     folder: TempDir,
@@ -28,7 +30,7 @@ struct Machine {
 impl Machine {
     /// One on which every participant runs this shell command.
     fn whose_participants_run(command: &str) -> Self {
-        let machine = Self { folder: tempfile::tempdir().unwrap() };
+        let machine = Self { folder: tempfile::tempdir().expect("tests may write temporary files") };
         machine.program(
             "python3",
             // Either asked for the release, or told to watch: then it names the sites that it was given.
@@ -48,10 +50,10 @@ impl Machine {
 
     fn program(&self, name: &str, script: &str) {
         let bin = self.folder.path().join("venv/bin");
-        fs::create_dir_all(&bin).unwrap();
+        fs::create_dir_all(&bin).expect(WRITABLE);
         let file = bin.join(name);
-        fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect(WRITABLE);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect(WRITABLE);
     }
 
     fn workspace(&self) -> PathBuf {
@@ -72,7 +74,7 @@ impl Machine {
     }
 
     fn down(&self) -> Output {
-        self.real("down").output().unwrap()
+        self.real("down").output().expect("the binary was built for this test")
     }
 }
 
@@ -105,8 +107,8 @@ fn wait_until(condition: impl Fn() -> bool) {
 }
 
 fn end(child: Child, signal: Signal) -> Output {
-    kill_process(Pid::from_child(&child), signal).unwrap();
-    child.wait_with_output().unwrap()
+    kill_process(Pid::from_child(&child), signal).expect("it has not been waited for yet");
+    child.wait_with_output().expect("it is a child of this process")
 }
 
 #[test]
