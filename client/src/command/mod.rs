@@ -110,3 +110,64 @@ mod recorded {
         command.read(verdict::of_reply(reply)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{JobId, JobQuery, Targets};
+    use crate::verdict;
+
+    /// The names that readers look for, so that random replies get past the first look.
+    const KEYS: &str = "status|info|jobs|job_meta|clients|client_status|server_status|server_start_time|studies|identity|\
+                        duration|submit_time|client_name|x";
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(|number| json!(number)),
+            any::<i64>().prop_map(Value::from),
+            "ok|error|REJECT.*|AUTH_.*|[0-9:. -]{0,12}|.*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((KEYS, inner), 0..5).prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn item() -> impl Strategy<Value = Value> {
+        ("string|success|error|dict|table|token|shutdown|x", value())
+            .prop_map(|(kind, value)| json!({"type": kind, "data": value, "rows": value}))
+    }
+
+    proptest! {
+        #[test]
+        fn no_reply_makes_a_reader_panic(
+            items in prop::collection::vec(item(), 0..4),
+            meta in prop::collection::vec((KEYS, value()), 0..5),
+        ) {
+            let meta: JsonObject = meta.into_iter().collect();
+            let reply = Reply::parse(&json!({"data": items, "meta": meta}).to_string()).unwrap();
+            // The readers have to stand also what the verdict would have stopped.
+            let _ = verdict::of_reply(reply.clone());
+            let (query, targets) = (JobQuery::new(), Targets::All);
+            let _ = ListJobs(&query).read(reply.clone());
+            let _ = ListJobsDetailed(&query).read(reply.clone());
+            let _ = GetJobMeta(&JobId::new("x").unwrap()).read(reply.clone());
+            let _ = CertLogin { user: "x" }.read(reply.clone());
+            let _ = Commands.read(reply.clone());
+            let _ = ListStudies.read(reply.clone());
+            let _ = GetSystemInfo.read(reply.clone());
+            let _ = CheckStatus(&targets).read(reply.clone());
+            let _ = ClientJobStatus(&[]).read(reply.clone());
+            let _ = ReportEnvironment(&[]).read(reply.clone());
+            let _ = ReportResources(&targets).read(reply.clone());
+            let _ = ReportVersion(&targets).read(reply);
+        }
+    }
+}

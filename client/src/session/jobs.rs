@@ -31,6 +31,17 @@ impl Session {
 
     /// Lists jobs with everything the server stores about them (`list_jobs` with `detailed=True` of the official client).
     ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// use flare_client::JobQuery;
+    ///
+    /// for job in session.list_jobs_detailed(&JobQuery::new().own().limit(3)).await? {
+    ///     println!("{} of {:?}: {:?}", job.job_id, job.submitter_name, job.schedule_history);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Session::list_jobs`].
     ///
@@ -41,6 +52,14 @@ impl Session {
     }
 
     /// Everything the server stores about a job.
+    ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// let job = session.get_job_meta(&"8842f542-9eef-4899-aec1-b0733a8cfe40".parse()?).await?;
+    /// println!("{:?} after {:?}", job.status, job.duration);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`JobNotFound`](crate::ErrorKind::JobNotFound), also for a job of another study;

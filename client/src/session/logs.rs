@@ -8,6 +8,13 @@ use crate::model::{FileName, ShellOptions, Target};
 impl Session {
     /// The beginning of the target's `log.txt`; options as for [`Session::head_target`].
     ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// print!("{}", session.head_target_log(&"site-1".parse()?, &"-n 5".parse()?).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Session::head_target`].
     ///

@@ -87,6 +87,17 @@ impl Session {
     ///
     /// Shell commands on a site take no notice of it on the server, which waits 10 s for them in any case.
     ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// session.set_timeout(Duration::from_secs(30))?;
+    /// let reply = session.do_command("report_env").await?;
+    /// session.unset_timeout();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a timeout of zero.
     pub fn set_timeout(&self, timeout: Duration) -> Result<()> {
@@ -158,6 +169,14 @@ impl Session {
     ///
     /// May be called any number of times; returns when the connection has ended. A server that does not answer is not
     /// waited for longer than about two seconds.
+    ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// session.close().await;
+    /// assert!(session.is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     /// When the future is dropped before it is done, the session is closed for commands, but the connection lives until the

@@ -18,6 +18,14 @@ use crate::model::{FileName, FolderPath, ShellOptions, Target};
 impl Session {
     /// The folder that the target runs in, with a line end behind.
     ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// let folder = session.get_working_directory(&"server".parse()?).await?;
+    /// println!("{}", folder.trim_end());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See the introduction of these commands.
     pub async fn get_working_directory(&self, target: &Target) -> Result<String> {
@@ -49,6 +57,13 @@ impl Session {
 
     /// The content of a file; options `-n -b -s -T`.
     ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// print!("{}", session.cat_target(&"site-1".parse()?, &"-n".parse()?, &"log.txt".parse()?).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See the introduction of these commands.
     pub async fn cat_target(&self, target: &Target, options: &ShellOptions, file: &FileName) -> Result<String> {
@@ -56,6 +71,13 @@ impl Session {
     }
 
     /// The beginning of a file; options `-n N` lines and `-c N` bytes.
+    ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// print!("{}", session.head_target(&"site-1".parse()?, &"-n 5".parse()?, &"log.txt".parse()?).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See the introduction of these commands.
@@ -65,6 +87,13 @@ impl Session {
 
     /// The end of a file; options `-n N` lines and `-c N` bytes.
     ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// print!("{}", session.tail_target(&"site-1".parse()?, &"-c 400".parse()?, &"error_log.txt".parse()?).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See the introduction of these commands.
     pub async fn tail_target(&self, target: &Target, options: &ShellOptions, file: &FileName) -> Result<String> {
@@ -72,6 +101,16 @@ impl Session {
     }
 
     /// The lines of a file that match a pattern; options `-n -i -b`.
+    ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// use flare_client::ShellOptions;
+    ///
+    /// let (target, log) = ("server".parse()?, "log.txt".parse()?);
+    /// print!("{}", session.grep_target(&target, &ShellOptions::none(), "joined. Sent token", &log).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty pattern and for one that begins with a hyphen;

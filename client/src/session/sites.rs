@@ -30,6 +30,17 @@ impl Session {
 
     /// The resources of the server, of sites, or of everything. A site that refuses says so in its entry.
     ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// use flare_client::Targets;
+    ///
+    /// for report in session.report_resources(&Targets::All).await? {
+    ///     println!("{}: {}", report.site, report.resources);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`InvalidTarget`](crate::ErrorKind::InvalidTarget), [`NoSites`](crate::ErrorKind::NoSites),
     /// [`NotAuthorized`](crate::ErrorKind::NotAuthorized), and those of [`Session::do_command`].
@@ -42,6 +53,17 @@ impl Session {
 
     /// The releases that the server and sites run (servers from 2.8 on). A site that refuses says so in its entry.
     ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// use flare_client::Targets;
+    ///
+    /// for report in session.report_version(&Targets::All).await? {
+    ///     println!("{}: {:?} {:?}", report.site, report.version, report.problem);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Session::report_resources`].
     ///
@@ -52,6 +74,15 @@ impl Session {
     }
 
     /// The environment of these sites, or of all when none is named. A site that refuses says so in its entry.
+    ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// for environment in session.get_client_env(&["site-1".parse()?]).await? {
+    ///     println!("{} runs in {:?}", environment.site, environment.workspace);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`Session::report_resources`].

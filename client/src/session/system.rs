@@ -30,6 +30,15 @@ impl Session {
 
     /// The sites registered with the server, in the order of their registration.
     ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// for site in session.get_connected_client_list().await? {
+    ///     println!("{}", site.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`Session::get_system_info`].
     ///
@@ -40,6 +49,16 @@ impl Session {
     }
 
     /// The status of the server, of sites, or of everything.
+    ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// use flare_client::Targets;
+    ///
+    /// let status = session.check_status(&Targets::sites(["site-1"])?).await?;
+    /// println!("{:?}", status.site_jobs);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`InvalidTarget`](ErrorKind::InvalidTarget) for a site that is not registered, [`NoSites`](ErrorKind::NoSites)
@@ -54,6 +73,13 @@ impl Session {
 
     /// The folders in the kit's upload folder, in alphabetical order. Asks no server. Downloads may be among them: by
     /// default both go to the same folder.
+    ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// println!("{:?}", session.get_available_apps_to_upload().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`InvalidStartupKit`](ErrorKind::InvalidStartupKit) when the upload folder cannot be read. One that does not exist yet
