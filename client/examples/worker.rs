@@ -1,5 +1,5 @@
-//! Speaks the worker protocol of the measuring scripts (`measure/README.md`): JSON lines, a request on stdin, a reply on
-//! stdout. `loopback.py`, `session.py` and `commands.py` start it with `--worker 'PATH/worker'`.
+//! Speaks the worker protocol of the measuring scripts (`measure/README.md`): JSON lines, a request on stdin, a reply
+//! on stdout. `loopback.py`, `session.py` and `commands.py` start it with `--worker 'PATH/worker'`.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, Write as _};

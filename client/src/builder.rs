@@ -50,7 +50,8 @@ impl SessionBuilder {
         self
     }
 
-    /// How long opening the session may take altogether: the kit's `login_timeout` unless set, which is 10 s by default.
+    /// How long opening the session may take altogether: the kit's `login_timeout` unless set, which is 10 s by
+    /// default.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -69,17 +70,20 @@ impl SessionBuilder {
     ///
     /// # Errors
     /// Before anything is sent: [`InvalidArgument`](crate::ErrorKind::InvalidArgument),
-    /// [`Unsupported`](crate::ErrorKind::Unsupported), [`ClientCertificateExpired`](crate::ErrorKind::ClientCertificateExpired),
+    /// [`Unsupported`](crate::ErrorKind::Unsupported),
+    /// [`ClientCertificateExpired`](crate::ErrorKind::ClientCertificateExpired),
     /// [`ClockSkew`](crate::ErrorKind::ClockSkew). Then, in the order of the steps:
     /// [`Unreachable`](crate::ErrorKind::Unreachable); [`TlsRefused`](crate::ErrorKind::TlsRefused),
     /// [`ServerCertificateUntrusted`](crate::ErrorKind::ServerCertificateUntrusted),
     /// [`ServerCertificateExpired`](crate::ErrorKind::ServerCertificateExpired),
     /// [`ServerIdentityMismatch`](crate::ErrorKind::ServerIdentityMismatch),
     /// [`ClientCertificateRejected`](crate::ErrorKind::ClientCertificateRejected);
-    /// [`ProjectMismatch`](crate::ErrorKind::ProjectMismatch), [`RegistrationRefused`](crate::ErrorKind::RegistrationRefused);
+    /// [`ProjectMismatch`](crate::ErrorKind::ProjectMismatch),
+    /// [`RegistrationRefused`](crate::ErrorKind::RegistrationRefused);
     /// [`StudyUnknown`](crate::ErrorKind::StudyUnknown), [`LoginRejected`](crate::ErrorKind::LoginRejected).
     /// In any step: [`TimedOut`](crate::ErrorKind::TimedOut) with the step as [`Error::phase`],
-    /// [`ConnectionLost`](crate::ErrorKind::ConnectionLost), [`ProtocolViolation`](crate::ErrorKind::ProtocolViolation).
+    /// [`ConnectionLost`](crate::ErrorKind::ConnectionLost),
+    /// [`ProtocolViolation`](crate::ErrorKind::ProtocolViolation).
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection. A login that the server has carried out by then stays in its list of

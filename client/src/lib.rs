@@ -1,8 +1,8 @@
 //! Async, typed client of the NVIDIA FLARE admin API.
 //!
-//! It reads an admin startup kit, connects to the FLARE server that the kit leads to, proves who the user is, checks who
-//! the server is, and runs admin commands. No Python, no console, no fixed waits: opening a session costs what the two
-//! sides have to compute.
+//! It reads an admin startup kit, connects to the FLARE server that the kit leads to, proves who the user is, checks
+//! who the server is, and runs admin commands. No Python, no console, no fixed waits: opening a session costs what the
+//! two sides have to compute.
 //!
 //! ```
 //! use flare_client::{ErrorKind, Session, StartupKit, Target};
@@ -41,9 +41,9 @@
 //!
 //! # Cancel safety
 //!
-//! Dropping the future of a command forgets the command on this side; the server may carry it out all the same. Dropping the
-//! future of [`SessionBuilder::connect`] closes the connection. The connection lives in a task of its own, which ends with
-//! the last clone of its session; only [`Session::close`] also logs out.
+//! Dropping the future of a command forgets the command on this side; the server may carry it out all the same.
+//! Dropping the future of [`SessionBuilder::connect`] closes the connection. The connection lives in a task of its own,
+//! which ends with the last clone of its session; only [`Session::close`] also logs out.
 //!
 //! # How it is built
 //!

@@ -61,8 +61,8 @@ impl fmt::Display for Line {
     }
 }
 
-/// The official client quotes words with white space, `"` or `\`. That is not enough: an empty word vanishes, a single `'`
-/// makes the server fall back to splitting at every blank when another word is quoted, and `#` cuts an unquoted
+/// The official client quotes words with white space, `"` or `\`. That is not enough: an empty word vanishes, a single
+/// `'` makes the server fall back to splitting at every blank when another word is quoted, and `#` cuts an unquoted
 /// line short (`reference/client-api.md` section 3).
 fn needs_quotes(word: &str) -> bool {
     word.is_empty() || word.contains(|c: char| c.is_whitespace() || matches!(c, '"' | '\\' | '\'' | '#'))

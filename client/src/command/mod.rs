@@ -27,9 +27,9 @@ pub(crate) trait Command {
     type Output;
 
     /// Whether request and reply travel as streams, as the official client sends all of its commands, or as one plain
-    /// message each, which servers of all releases take as well. A plain exchange has half as many messages (measured on a
-    /// 2.9.0 server: 1.6 ms instead of 3.7 ms); a stream has no upper limit, and its timeout counts from the last chunk
-    /// that moved. So whatever can grow large is streamed.
+    /// message each, which servers of all releases take as well. A plain exchange has half as many messages (measured
+    /// on a 2.9.0 server: 1.6 ms instead of 3.7 ms); a stream has no upper limit, and its timeout counts from the last
+    /// chunk that moved. So whatever can grow large is streamed.
     const STREAMED: bool = false;
 
     /// The line to send.

@@ -89,9 +89,9 @@ pub(crate) struct Grep<'a> {
 }
 
 impl<'a> Grep<'a> {
-    /// A server of 2.9 joins the words again and splits the line a second time before it runs the program, so not every pattern
-    /// gets there: it takes a hyphen at the beginning for an option, also behind `--`, and quotes a word with `'` only when
-    /// something else in the word asks for it (seen on a real server; `replies/grep.pattern_dash.json`).
+    /// A server of 2.9 joins the words again and splits the line a second time before it runs the program, so not every
+    /// pattern gets there: it takes a hyphen at the beginning for an option, also behind `--`, and quotes a word with
+    /// `'` only when something else in the word asks for it (seen on a real server; `replies/grep.pattern_dash.json`).
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) when the pattern is empty or one of those.

@@ -44,8 +44,8 @@ pub(crate) async fn admit(
     let mut challenged = challenge(connection, kit, clock, random, deadline).await?;
     let mut token = register(connection, kit, random, &challenged, deadline).await;
     if challenged.repeated && token.as_ref().is_err_and(|error| error.kind() == ErrorKind::ClientCertificateRejected) {
-        // A server expects the answer to the last challenge it has worked on. Of two that were under way that need not be
-        // the one we have the nonce of, and then our signature looks wrong to it.
+        // A server expects the answer to the last challenge it has worked on. Of two that were under way that need not
+        // be the one we have the nonce of, and then our signature looks wrong to it.
         challenged = challenge(connection, kit, clock, random, deadline).await?;
         token = register(connection, kit, random, &challenged, deadline).await;
     }

@@ -23,8 +23,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the first answer is waited for before the challenge is sent again; it doubles each time. A real server
-/// answers within some ten milliseconds. It says READY before it has entered the endpoint, though, and loses a message that
-/// overtakes that (seen with `tcp` in one of ten connections; the official client pauses a second and never meets it).
+/// answers within some ten milliseconds. It says READY before it has entered the endpoint, though, and loses a message
+/// that overtakes that (seen with `tcp` in one of ten connections; the official client pauses a second and never meets
+/// it).
 const FIRST_PATIENCE: Duration = Duration::from_millis(50);
 
 /// What a starting server answers before its handlers are there (`process_exception`).

@@ -99,8 +99,8 @@ impl Network {
         )
     }
 
-    /// A good certificate may be that of another participant of the project. Without a certificate of ours, TLS may end at
-    /// a proxy, whose name is its own affair; the challenge proves the server's identity in any case.
+    /// A good certificate may be that of another participant of the project. Without a certificate of ours, TLS may end
+    /// at a proxy, whose name is its own affair; the challenge proves the server's identity in any case.
     fn check_identity(&self, stream: &TlsStream<TcpStream>) -> Result<(), Error> {
         if self.kit.connection_security() != ConnectionSecurity::Mtls {
             return Ok(());
@@ -152,8 +152,8 @@ pub(super) fn identity_mismatch(expected: &str, found: &str) -> Error {
 }
 
 /// With TLS 1.3 a server judges our certificate after our side of the handshake is over, so its refusal arrives
-/// here. It should be an alert; a real server mostly drops the connection before the alert is out, and as the handshake has
-/// nothing else left to fail, an end at this point means the same.
+/// here. It should be an alert; a real server mostly drops the connection before the alert is out, and as the handshake
+/// has nothing else left to fail, an end at this point means the same.
 fn broken(error: LinkError, tls: bool) -> Error {
     let LinkError::Io(io_error) = &error else {
         return Error::new(ErrorKind::ProtocolViolation, "the peer is no FLARE server of this scheme")

@@ -25,8 +25,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Channel and topic that every cell answers with what it was sent; a simulated one may answer that it does not.
 const ECHO: (&str, &str) = ("_net_manager", "echo");
 
-/// How long the first echo is waited for before it is asked for again; it doubles each time up to [`ECHO_PATIENCE`], after
-/// which a server that says READY and nothing else is given up.
+/// How long the first echo is waited for before it is asked for again; it doubles each time up to [`ECHO_PATIENCE`],
+/// after which a server that says READY and nothing else is given up.
 const FIRST_ECHO: Duration = Duration::from_millis(10);
 const ECHO_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -104,9 +104,10 @@ impl Task {
         Ok(Online { link, endpoint })
     }
 
-    /// Opens a link under the name and with the tokens from before, and makes sure that the server works with it. It says READY
-    /// before that, and loses a message that comes too soon; a command must not be the one, since nobody could tell that from
-    /// one that was carried out. A server that does not know the tokens any more keeps silent here too.
+    /// Opens a link under the name and with the tokens from before, and makes sure that the server works with it. It
+    /// says READY before that, and loses a message that comes too soon; a command must not be the one, since nobody
+    /// could tell that from one that was carried out. A server that does not know the tokens any more keeps silent here
+    /// too.
     async fn establish_again(&mut self, deadline: Instant) -> Result<Online, Error> {
         let mut online = self.establish(deadline).await?;
         let clock = self.clock;
@@ -175,7 +176,8 @@ impl Task {
                 }
             }
             let deadline = endpoint.next_deadline().map(|moment| self.clock.instant(moment));
-            // The link comes before the asks: a request is better sent on a new link than on one whose end is already here.
+            // The link comes before the asks: a request is better sent on a new link than on one whose end is already
+            // here.
             tokio::select! {
                 biased;
                 () = self.seat.closing.notified() => return End::Close,
@@ -304,8 +306,8 @@ async fn leave(online: Online, clock: Clock) {
     }
 }
 
-/// Waits for the outcome of a request, whatever it is; false when the link ends first. Other events are passed over: nothing else
-/// is under way, and the server brings a session back to life whose end was not heard.
+/// Waits for the outcome of a request, whatever it is; false when the link ends first. Other events are passed over:
+/// nothing else is under way, and the server brings a session back to life whose end was not heard.
 async fn outcome(link: &mut Link, endpoint: &mut Endpoint, clock: Clock, request: RequestId) -> bool {
     loop {
         match next_frame(link, endpoint, clock).await {

@@ -135,8 +135,8 @@ fn refusal(alert: AlertDescription) -> (ErrorKind, &'static str) {
         AlertDescription::NoCertificate | AlertDescription::CertificateRequired => {
             (ErrorKind::ClientCertificateRejected, "the server requires a certificate of ours")
         }
-        // `decrypt_error` is what both OpenSSL and rustls say when the authority has the right name but another key: a kit
-        // from before the project was provisioned anew.
+        // `decrypt_error` is what both OpenSSL and rustls say when the authority has the right name but another key: a
+        // kit from before the project was provisioned anew.
         AlertDescription::BadCertificate
         | AlertDescription::DecryptError
         | AlertDescription::UnsupportedCertificate

@@ -67,8 +67,8 @@ checked_text! {
 }
 
 checked_text! {
-    /// A [`FolderPath`] to a file that the server lets people read: `.txt`, `.log`, `.json`, `.csv`, `.sh`, `.config` or `.py`,
-    /// also with a number behind (`log.txt.1`).
+    /// A [`FolderPath`] to a file that the server lets people read: `.txt`, `.log`, `.json`, `.csv`, `.sh`, `.config`
+    /// or `.py`, also with a number behind (`log.txt.1`).
     FileName, check_file
 }
 

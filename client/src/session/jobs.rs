@@ -29,7 +29,8 @@ impl Session {
         self.run(&ListJobs(query)).await
     }
 
-    /// Lists jobs with everything the server stores about them (`list_jobs` with `detailed=True` of the official client).
+    /// Lists jobs with everything the server stores about them (`list_jobs` with `detailed=True` of the official
+    /// client).
     ///
     /// ```no_run
     /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {

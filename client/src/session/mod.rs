@@ -30,8 +30,8 @@ use crate::{Error, ErrorKind, Phase, Result, SessionBuilder, verdict};
 /// How long the server waits for sites unless a command brings a timeout of its own (its `admin_timeout`).
 const SERVER_WAITS: Duration = Duration::from_secs(10);
 
-/// What we wait longer than the server waits for sites, so that its report about a site that does not answer arrives before we
-/// give up. The official client waits 5 s where the server waits 10 s, and so never sees that report.
+/// What we wait longer than the server waits for sites, so that its report about a site that does not answer arrives
+/// before we give up. The official client waits 5 s where the server waits 10 s, and so never sees that report.
 const REPLY_MARGIN: Duration = Duration::from_secs(2);
 
 /// How long the answer to a logout is waited for; nothing depends on it.
@@ -82,8 +82,8 @@ impl Session {
         &self.inner.commands
     }
 
-    /// Gives the commands that follow so much time: the server waits so long for sites, and this side a little longer for
-    /// the server. Applies to all clones of the session.
+    /// Gives the commands that follow so much time: the server waits so long for sites, and this side a little longer
+    /// for the server. Applies to all clones of the session.
     ///
     /// Shell commands on a site take no notice of it on the server, which waits 10 s for them in any case.
     ///
@@ -131,7 +131,8 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// Only when no reply arrives: [`SessionClosed`](ErrorKind::SessionClosed), [`SessionExpired`](ErrorKind::SessionExpired),
+    /// Only when no reply arrives: [`SessionClosed`](ErrorKind::SessionClosed),
+    /// [`SessionExpired`](ErrorKind::SessionExpired),
     /// [`TimedOut`](ErrorKind::TimedOut), [`ConnectionLost`](ErrorKind::ConnectionLost),
     /// [`ProtocolViolation`](ErrorKind::ProtocolViolation).
     ///
@@ -179,8 +180,8 @@ impl Session {
     /// ```
     ///
     /// # Cancel safety
-    /// When the future is dropped before it is done, the session is closed for commands, but the connection lives until the
-    /// last clone is gone or `close` is called again.
+    /// When the future is dropped before it is done, the session is closed for commands, but the connection lives until
+    /// the last clone is gone or `close` is called again.
     pub async fn close(&self) {
         self.inner.closed.store(true, Ordering::Release);
         // Whoever comes second waits for the first, or it would cut off the logout.

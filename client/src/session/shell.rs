@@ -1,7 +1,8 @@
 //! Shell commands on the server or a site.
 //!
-//! Each runs a program in the workspace of the target and gives what it printed, its complaints included: a file that does
-//! not exist is text, not an error. The same goes for a site that refuses; the server passes its words on as output.
+//! Each runs a program in the workspace of the target and gives what it printed, its complaints included: a file that
+//! does not exist is text, not an error. The same goes for a site that refuses; the server passes its words on as
+//! output.
 
 use super::Session;
 use crate::Result;
@@ -10,10 +11,11 @@ use crate::model::{FileName, FolderPath, ShellOptions, Target};
 
 /// Shell commands on the server or a site.
 ///
-/// What the program prints is the result, its complaints included; and when a site refuses, its words are the result too:
-/// the server passes both on as output. Errors are [`InvalidTarget`](crate::ErrorKind::InvalidTarget),
-/// [`NotAuthorized`](crate::ErrorKind::NotAuthorized) (for the server), [`Refused`](crate::ErrorKind::Refused) for options
-/// that the server does not know, [`ServerFault`](crate::ErrorKind::ServerFault) when a site does not answer, and those of
+/// What the program prints is the result, its complaints included; and when a site refuses, its words are the result
+/// too: the server passes both on as output. Errors are [`InvalidTarget`](crate::ErrorKind::InvalidTarget),
+/// [`NotAuthorized`](crate::ErrorKind::NotAuthorized) (for the server), [`Refused`](crate::ErrorKind::Refused) for
+/// options that the server does not know, [`ServerFault`](crate::ErrorKind::ServerFault) when a site does not answer,
+/// and those of
 /// [`Session::do_command`]. All are safe to cancel.
 impl Session {
     /// The folder that the target runs in, with a line end behind.
@@ -113,8 +115,8 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty pattern and for one that begins with a hyphen;
-    /// otherwise see the introduction of these commands.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty pattern and for one that begins with a
+    /// hyphen; otherwise see the introduction of these commands.
     pub async fn grep_target(
         &self,
         target: &Target,

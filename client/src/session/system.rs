@@ -82,8 +82,8 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidStartupKit`](ErrorKind::InvalidStartupKit) when the upload folder cannot be read. One that does not exist yet
-    /// holds nothing.
+    /// [`InvalidStartupKit`](ErrorKind::InvalidStartupKit) when the upload folder cannot be read. One that does not
+    /// exist yet holds nothing.
     ///
     /// # Cancel safety
     /// Nothing is left behind.

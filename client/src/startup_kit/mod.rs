@@ -68,7 +68,8 @@ impl StartupKit {
     /// official client, this one makes the download folder only when something is downloaded.
     ///
     /// # Errors
-    /// [`InvalidStartupKit`](ErrorKind::InvalidStartupKit); the source is a [`KitError`], which names the file and the remedy.
+    /// [`InvalidStartupKit`](ErrorKind::InvalidStartupKit); the source is a [`KitError`], which names the file and the
+    /// remedy.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, Error> {
         Ok(Self::read(folder.as_ref())?)
     }
