@@ -20,7 +20,7 @@ const PASS: Duration = Duration::from_secs(5);
 
 /// A command, and who may use it under the default policy on a server of `nvidia`
 /// (`reference/server-behaviour.md` section 2.2).
-const COMMANDS: [(&str, fn(role: &str, org: &str) -> bool); 8] = [
+const COMMANDS: [(&str, Permission); 8] = [
     ("check_status server", |_, _| true),
     ("list_sessions", |_, _| true),
     ("list_jobs", |_, _| true),
@@ -30,6 +30,9 @@ const COMMANDS: [(&str, fn(role: &str, org: &str) -> bool); 8] = [
     ("report_version server", |role, _| role == "project_admin"),
     ("admin_check_status server", |role, _| role == "project_admin"),
 ];
+
+/// Tells whether somebody of this role and organisation may.
+type Permission = fn(role: &str, org: &str) -> bool;
 
 fn of_server(role: &str, org: &str) -> bool {
     role == "project_admin" || (matches!(role, "org_admin" | "lead") && org == "nvidia")

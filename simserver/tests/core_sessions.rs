@@ -1,7 +1,5 @@
 //! Who may talk to the server, and for how long: registration, sessions, and what the server says by itself.
 
-#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
-
 mod federation;
 
 use std::time::Duration;
