@@ -89,10 +89,10 @@ fn start(cases: &[Case]) -> Federation {
     files.insert("startup/fed_server.json", format!("{head}...\n{tail}").into_bytes(), 0o644, started);
     for site in &mut config.sites {
         for name in text("ls site-1 startup").lines() {
-            site.files.insert(&format!("startup/{name}"), Vec::new(), 0o644, started);
+            site.workspace.files_mut().insert(&format!("startup/{name}"), Vec::new(), 0o644, started);
         }
         let kit = text("cat site-1 startup/fed_client.json");
-        site.files.insert("startup/fed_client.json", kit.into_bytes(), 0o644, started);
+        site.workspace.files_mut().insert("startup/fed_client.json", kit.into_bytes(), 0o644, started);
     }
     Federation::start(config, 11, started)
 }

@@ -8,7 +8,7 @@ use flare_wire::hci::JsonObject;
 use flare_wire::{Moment, PrivateKey};
 use serde_json::{Map, Value, json};
 
-use super::{LocalTime, Policy, StudyRegistry, VirtualFiles};
+use super::{LocalTime, Policy, StudyRegistry, VirtualFiles, Workspace};
 
 /// The nvflare release that a server behaves like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,8 +116,8 @@ pub struct SiteConfig {
     pub behaviour: SiteBehaviour,
     /// Who may do what on it; shared by sites that have the same.
     pub policy: Arc<Policy>,
-    /// The files of its workspace, whose path `report_env` shows.
-    pub files: VirtualFiles,
+    /// Its workspace, whose path `report_env` shows.
+    pub workspace: Workspace,
     /// What `report_resources` shows.
     pub resources: Value,
     /// What `report_env` shows as the address of its parent.
@@ -139,7 +139,7 @@ impl SiteConfig {
             org: org.to_owned(),
             behaviour: SiteBehaviour::default(),
             policy: Arc::default(),
-            files: VirtualFiles::new(&format!("/workspace/{name}"), Moment::default()),
+            workspace: VirtualFiles::new(&format!("/workspace/{name}"), Moment::default()).into(),
             resources: json!({"resources": [], "reserved_resources": {}}),
             root_url: "http://localhost:8002".to_owned(),
             version: None,

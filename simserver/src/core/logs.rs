@@ -49,24 +49,26 @@ pub(super) fn audit_command(
         return String::new();
     }
     let event = random.uuid();
-    let line = format!("[E:{event}][T:{}][U:{user}][A:{action}]\n", clock.stamp(now));
-    files.append(AUDIT, &line, now, MAX_LOG);
+    audit(files, now, &format!("[E:{event}][T:{}][U:{user}][A:{action}]\n", clock.stamp(now)));
     event
 }
 
-/// Writes the line of a request that came to a site, with the server's event that caused it.
-pub(super) fn audit_request(
-    files: &mut VirtualFiles,
+/// The line of a request that came to a site, with the server's event that caused it.
+pub(super) fn request_line(
     now: Moment,
     clock: LocalTime,
     random: &mut Randomness,
     user: &str,
     topic: &str,
     cause: &str,
-) {
+) -> String {
     let cause = if cause.is_empty() { String::new() } else { format!("[R:{cause}]") };
-    let line = format!("[E:{}]{cause}[T:{}][U:{user}][A:{topic}]\n", random.uuid(), clock.stamp(now));
-    files.append(AUDIT, &line, now, MAX_LOG);
+    format!("[E:{}]{cause}[T:{}][U:{user}][A:{topic}]\n", random.uuid(), clock.stamp(now))
+}
+
+/// Appends to the audit log.
+pub(super) fn audit(files: &mut VirtualFiles, now: Moment, line: &str) {
+    files.append(AUDIT, line, now, MAX_LOG);
 }
 
 /// A class that writes to the log, by its full name.
@@ -80,19 +82,74 @@ impl Source {
     pub(super) const HCI: Self = Self("nvflare.fuel.hci.server.hci");
     pub(super) const ROOT: Self = Self("root");
     pub(super) const CLIENT: Self = Self("nvflare.private.fed.client.fed_client.FederatedClient");
+    const AUX_RUNNER: Self = Self("nvflare.private.aux_runner.AuxRunner");
+    const AUTHENTICATOR: Self = Self("nvflare.private.fed.authenticator.Authenticator");
+    const CELL: Self = Self("nvflare.fuel.f3.cellnet.cell.Cell");
+    const DEPLOYER: Self = Self("nvflare.private.fed.app.deployer.server_deployer.ServerDeployer");
 
     fn name(self) -> &'static str {
         self.0.rsplit('.').next().unwrap_or(self.0)
     }
 }
 
+/// Writes what a server logs while it starts, but for the lines about its ports.
+pub(super) fn server_started(files: &mut VirtualFiles, now: Moment, clock: LocalTime) {
+    let entries = [
+        (Source::DEPLOYER, "server heartbeat timeout set to 600"),
+        (Source::CELL, "Register blob CB for channel='aux_communication', topic='*'"),
+        (Source::SERVER, "max_reg_duration=60.0"),
+        (Source::AUX_RUNNER, "registered aux handler for topic ObjectStreamer.Request"),
+        (Source::AUX_RUNNER, "registered aux handler for topic ObjectStreamer.Abort"),
+        (Source::AUX_RUNNER, "registered aux handler for topic fed.event"),
+        (Source::DEPLOYER, "deployed FLARE Server."),
+        (Source::CELL, "Register blob CB for channel='hci_channel', topic='*'"),
+        (Source::HCI, "Admin Server is started"),
+        (Source::ROOT, "Server started"),
+    ];
+    info_all(files, now, clock, entries);
+}
+
+/// Writes what a site logs until it is registered, but for the lines about its ports.
+pub(super) fn site_registered(files: &mut VirtualFiles, now: Moment, clock: LocalTime, site: &str, project: &str) {
+    let registered = format!("Successfully registered client:{site} for project {project}.");
+    let entries = [
+        (Source::AUX_RUNNER, "registered aux handler for topic ObjectStreamer.Request"),
+        (Source::AUX_RUNNER, "registered aux handler for topic ObjectStreamer.Abort"),
+        (Source::CELL, "Register blob CB for channel='server_command', topic='get_task'"),
+        (Source::CELL, "Register blob CB for channel='server_command', topic='submit_update'"),
+        (Source::CLIENT, "Wait for engine to be created."),
+        (Source::CELL, "Register blob CB for channel='aux_communication', topic='*'"),
+        (Source::AUX_RUNNER, "registered aux handler for topic fed.event"),
+        (Source::AUTHENTICATOR, "verified server identity 'server'"),
+        (Source::AUTHENTICATOR, "Verified received token and signature successfully"),
+        (Source::CLIENT, registered.as_str()),
+    ];
+    info_all(files, now, clock, entries);
+}
+
 /// Writes a line to both logs.
 pub(super) fn info(files: &mut VirtualFiles, now: Moment, clock: LocalTime, source: Source, message: &str) {
+    info_all(files, now, clock, [(source, message)]);
+}
+
+/// Writes several lines of the same time to both logs.
+pub(super) fn info_all<M: AsRef<str>>(
+    files: &mut VirtualFiles,
+    now: Moment,
+    clock: LocalTime,
+    entries: impl IntoIterator<Item = (Source, M)>,
+) {
     let time = clock.log(now);
-    files.append("log.txt", &format!("{time} - {} - INFO - {message}\n", source.name()), now, MAX_LOG);
-    let entry = python_json(&json!({
-        "asctime": time, "name": source.name(), "fullName": source.0, "levelname": "INFO", "fl_ctx": "",
-        "message": message,
-    }));
-    files.append("log.json", &format!("{entry}\n"), now, MAX_LOG);
+    let (mut lines, mut objects) = (String::new(), String::new());
+    for (source, message) in entries {
+        let message = message.as_ref();
+        lines.push_str(&format!("{time} - {} - INFO - {message}\n", source.name()));
+        objects.push_str(&python_json(&json!({
+            "asctime": time, "name": source.name(), "fullName": source.0, "levelname": "INFO", "fl_ctx": "",
+            "message": message,
+        })));
+        objects.push('\n');
+    }
+    files.append("log.txt", &lines, now, MAX_LOG);
+    files.append("log.json", &objects, now, MAX_LOG);
 }

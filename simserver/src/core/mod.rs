@@ -13,7 +13,7 @@
 //! | `config` | [`SimConfig`]: what a server is made of |
 //! | `registration`, `sessions` | challenge, registration, message tokens; admin sessions |
 //! | `authorization`, `studies`, `jobs`, `sites` | the policy, the study registry, stored jobs, simulated sites |
-//! | `files`, `logs`, [`shell`] | the workspaces, what is logged there, and the shell commands on them |
+//! | `files`, `workspace`, `logs`, [`shell`] | the workspaces, what is logged there, and the shell commands on them |
 //! | [`argparse`] | how commands and sites read their arguments |
 //! | `clock`, `passes`, `remembered` | local time, housekeeping, what was verified |
 
@@ -32,6 +32,7 @@ pub mod shell;
 mod sim;
 mod sites;
 pub mod studies;
+mod workspace;
 
 pub use authorization::{Person, Policy, PolicyError};
 pub use clock::LocalTime;
@@ -43,3 +44,4 @@ pub use sessions::Session;
 pub use sim::{Effect, Sim, Ticket};
 pub use sites::{Asker, Site, SiteAnswer, SiteIndex, SiteReply, SiteRequest, Sites};
 pub use studies::{Study, StudyRegistry, StudyRegistryError};
+pub use workspace::Workspace;

@@ -80,19 +80,14 @@ impl Sim {
         let ServerConfig { org, key, chain, roots, policy, mut files, host } = server;
         let clock = local_time;
         logs::prepare(&mut files, now);
-        let mut log = |source, message: &str| logs::info(&mut files, now, clock, source, message);
-        log(logs::Source::SERVER, "max_reg_duration=60.0");
-        log(logs::Source::HCI, "Admin Server is started");
-        log(logs::Source::ROOT, "Server started");
-        let sites = Sites::register(sites, &disabled_clients, now, clock, &project, &mut random);
-        for (number, site) in sites.iter().enumerate() {
-            let joined = format!(
-                "Client: New client {}@127.0.0.1 joined. Sent token.  Total clients: {}",
-                site.name(),
-                number + 1
-            );
-            log(logs::Source::CLIENT_MANAGER, &joined);
-        }
+        logs::server_started(&mut files, now, clock);
+        let sites = Sites::register(sites, &disabled_clients, now, &mut random);
+        let joined = sites.iter().enumerate().map(|(number, site)| {
+            let (name, total) = (site.name(), number + 1);
+            let joined = format!("Client: New client {name}@127.0.0.1 joined. Sent token.  Total clients: {total}");
+            (logs::Source::CLIENT_MANAGER, joined)
+        });
+        logs::info_all(&mut files, now, clock, joined);
         let passes = Passes::new(now);
         Ok(Self {
             project,
@@ -305,7 +300,7 @@ impl Sim {
         timeout: Duration,
     ) -> Result<Option<SiteAnswer>, NotModelled> {
         let version = self.release.version();
-        let around = Around { now, clock: self.clock, version, random: &mut self.random };
+        let around = Around { now, clock: self.clock, version, project: &self.project, random: &mut self.random };
         self.sites.ask(site, request, asker, timeout, around)
     }
 
@@ -325,9 +320,9 @@ impl Sim {
         self.sites.set_behaviour(site, behaviour, now)
     }
 
-    /// Replaces the files of a site; false when there is no such site.
-    pub fn set_site_files(&mut self, site: &str, files: VirtualFiles) -> bool {
-        self.sites.set_files(site, files)
+    /// The files of a site's workspace, to be changed; `None` when there is no such site.
+    pub fn site_files_mut(&mut self, site: &str) -> Option<&mut VirtualFiles> {
+        self.sites.files_mut(site, &self.project, self.clock)
     }
 
     /// The study registry, when the server has one.

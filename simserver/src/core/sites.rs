@@ -18,6 +18,9 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A site that has not said so for this long is forgotten (`heart_beat_timeout`).
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// Lines that a workspace nobody has looked into yet may owe to its audit log; with more it is made.
+const MAX_UNWRITTEN: usize = 1000;
+
 /// What the server asks a site.
 #[derive(Debug, Clone, Copy)]
 pub enum SiteRequest<'a> {
@@ -98,6 +101,8 @@ pub struct Site {
     registered: Moment,
     /// Since when it is not there any more.
     gone: Option<Moment>,
+    /// Lines for the audit log of a workspace that nobody has looked into yet; none once it is there.
+    unwritten: Option<Vec<(Moment, String)>>,
     config: SiteConfig,
 }
 
@@ -122,13 +127,30 @@ impl Site {
         self.registered + Duration::from_secs(beats * HEARTBEAT.as_secs())
     }
 
-    /// The files of its workspace.
-    #[must_use]
-    pub const fn files(&self) -> &VirtualFiles {
-        &self.config.files
+    /// The files of its workspace, which come into being with this.
+    fn files(&mut self, project: &str, clock: LocalTime) -> &mut VirtualFiles {
+        let files = self.config.workspace.files_mut();
+        if let Some(unwritten) = self.unwritten.take() {
+            logs::prepare(files, self.registered);
+            logs::site_registered(files, self.registered, clock, &self.name, project);
+            for (moment, line) in unwritten {
+                logs::audit(files, moment, &line);
+            }
+        }
+        files
     }
 
-    fn body(&self, request: SiteRequest<'_>, version: &str, place: (LocalTime, Moment)) -> Result<Value, NotModelled> {
+    /// Notes a request in the audit log.
+    fn audit(&mut self, asker: Asker<'_>, request: SiteRequest<'_>, around: &mut Around<'_>) {
+        let (now, clock) = (around.now, around.clock);
+        let line = logs::request_line(now, clock, around.random, asker.name, request.topic(), asker.event);
+        match &mut self.unwritten {
+            Some(unwritten) if unwritten.len() < MAX_UNWRITTEN => unwritten.push((now, line)),
+            _ => logs::audit(self.files(around.project, clock), now, &line),
+        }
+    }
+
+    fn body(&mut self, request: SiteRequest<'_>, around: &Around<'_>) -> Result<Value, NotModelled> {
         let config = &self.config;
         Ok(match request {
             // No job runs anywhere yet.
@@ -137,17 +159,18 @@ impl Site {
             SiteRequest::Resources => config.resources.clone(),
             SiteRequest::Environment => json!({
                 "site_name": config.name,
-                "workspace": config.files.path(),
+                "workspace": config.workspace.path(),
                 "secure_mode": true,
                 "root_url": config.root_url,
             }),
-            SiteRequest::Version => json!({"version": config.version.as_deref().unwrap_or(version)}),
+            SiteRequest::Version => json!({"version": config.version.as_deref().unwrap_or(around.version)}),
             SiteRequest::Scopes => {
                 json!({"scope_names": config.scopes.names, "default_scope": config.scopes.default})
             }
             SiteRequest::Shell { line, parser } => {
-                let (clock, now) = place;
-                Value::String(shell_text(line, parser, Place { files: &config.files, clock, now })?)
+                let (clock, now) = (around.clock, around.now);
+                let files = self.files(around.project, clock);
+                Value::String(shell_text(line, parser, Place { files, clock, now })?)
             }
         })
     }
@@ -183,28 +206,20 @@ impl Sites {
         configs: Vec<SiteConfig>,
         disabled: &[String],
         now: Moment,
-        clock: LocalTime,
-        project: &str,
         random: &mut Randomness,
     ) -> Self {
         let mut sites = Self::default();
-        for mut config in configs {
-            if disabled.contains(&config.name) {
-                continue;
-            }
-            logs::prepare(&mut config.files, now);
-            let joined = format!("Successfully registered client:{} for project {project}.", config.name);
-            logs::info(&mut config.files, now, clock, logs::Source::CLIENT, &joined);
-            let site =
-                Site { name: config.name.as_str().into(), token: random.uuid(), registered: now, gone: None, config };
-            sites.sites.push(site);
+        for config in configs.into_iter().filter(|config| !disabled.contains(&config.name)) {
+            sites.sites.push(Site {
+                name: config.name.as_str().into(),
+                token: random.uuid(),
+                registered: now,
+                gone: (config.behaviour == SiteBehaviour::Gone).then_some(now),
+                unwritten: Some(Vec::new()),
+                config,
+            });
         }
-        // From the start, so that a site that is gone already is seen to be.
-        let behaviours: Vec<_> = sites.sites.iter().map(|site| (site.name.clone(), site.config.behaviour)).collect();
         sites.index();
-        for (name, behaviour) in behaviours {
-            sites.set_behaviour(&name, behaviour, now);
-        }
         sites
     }
 
@@ -255,14 +270,10 @@ impl Sites {
         })
     }
 
-    /// Replaces the files of a site; false when there is no such site.
-    pub(super) fn set_files(&mut self, name: &str, files: VirtualFiles) -> bool {
-        let index = self.by_name.get(name).copied();
-        let site = index.and_then(|index| self.sites.get_mut(index));
-        site.is_some_and(|site| {
-            site.config.files = files;
-            true
-        })
+    /// The files of a site; `None` when there is no such site.
+    pub(super) fn files_mut(&mut self, name: &str, project: &str, clock: LocalTime) -> Option<&mut VirtualFiles> {
+        let index = *self.by_name.get(name)?;
+        Some(self.sites.get_mut(index)?.files(project, clock))
     }
 
     /// Asks one site, and waits for its answer no longer than `timeout`.
@@ -284,14 +295,14 @@ impl Sites {
         if matches!(site.config.behaviour, SiteBehaviour::Silent | SiteBehaviour::Gone) {
             return Ok(Some(unanswered));
         }
-        around.audit(site, asker, request);
+        site.audit(asker, request, &mut around);
         if matches!(site.config.behaviour, SiteBehaviour::Slow(delay) if delay >= timeout) {
             return Ok(Some(unanswered));
         }
         let nobody = Person::default();
         let permitted = site.config.policy.authorize(asker.command, asker.person, &nobody, &site.config.org);
         let reply = match permitted {
-            Ok(()) => SiteReply::Body(site.body(request, around.version, (around.clock, around.now))?),
+            Ok(()) => SiteReply::Body(site.body(request, &around)?),
             Err(refusal) => SiteReply::Refused(refusal),
         };
         Ok(Some(SiteAnswer { reply: Some(reply), ..unanswered }))
@@ -303,12 +314,6 @@ pub(super) struct Around<'a> {
     pub(super) now: Moment,
     pub(super) clock: LocalTime,
     pub(super) version: &'static str,
+    pub(super) project: &'a str,
     pub(super) random: &'a mut Randomness,
-}
-
-impl Around<'_> {
-    fn audit(&mut self, site: &mut Site, asker: Asker<'_>, request: SiteRequest<'_>) {
-        let files = &mut site.config.files;
-        logs::audit_request(files, self.now, self.clock, self.random, asker.name, request.topic(), asker.event);
-    }
 }

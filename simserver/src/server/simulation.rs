@@ -1,14 +1,14 @@
 //! From a project to what the [`Sim`](crate::core::Sim) is made of.
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flare_wire::Moment;
 use serde_json::{Map, Value, json};
 
-use crate::core::{ServerConfig, SimConfig, SiteConfig, StudyRegistry, StudyRegistryError, VirtualFiles};
+use crate::core::{ServerConfig, SimConfig, SiteConfig, StudyRegistry, StudyRegistryError, VirtualFiles, Workspace};
 use crate::kits::{DIRECTORIES, DIRECTORY_MODE, Participant};
 use crate::pki::{Authority, Identity};
 use crate::project::Project;
@@ -28,23 +28,24 @@ pub(super) fn configure(
     directory: &Path,
     now: Moment,
 ) -> Result<SimConfig, StudyRegistryError> {
-    let workspaces = Workspaces::new(project, identity, authority, directory, now);
-    let mut contents = HashMap::new();
+    let workspaces = Arc::new(Workspaces::new(project, identity, authority, directory, now));
 
     let server = project.server();
     let chain = identity.pem().as_bytes().to_vec();
     let roots = vec![authority.certificate().clone()];
     let mut server_config = ServerConfig::new(server.org(), identity.key().signer(), chain, roots);
-    server_config.files = workspaces.of(Participant::Server(server), &mut contents);
+    server_config.files = workspaces.of(Participant::Server(server));
 
     let mut config = SimConfig::new(project.name(), server_config);
     let defaults = SiteConfig::new("", "");
     for site in project.sites() {
+        let (workspaces, of_site) = (Arc::clone(&workspaces), site.clone());
+        let path = workspaces.path(site.name());
         let (host, port) = site.target(server);
         config.sites.push(SiteConfig {
             name: site.name().to_owned(),
             org: site.org().to_owned(),
-            files: workspaces.of(Participant::Site(site), &mut contents),
+            workspace: Workspace::lazy(&path, move || workspaces.of(Participant::Site(&of_site))),
             root_url: format!("{}://{host}:{port}", project.scheme()),
             ..defaults.clone()
         });
@@ -64,38 +65,44 @@ fn studies(project: &Project) -> Result<Option<StudyRegistry>, StudyRegistryErro
 }
 
 /// The workspaces of server and sites, as they are after unpacking the kits.
-struct Workspaces<'a> {
-    project: &'a Project,
+struct Workspaces {
+    project: Project,
     /// Stands for the certificate of every participant: those of sites are not made unless somebody asks for
     /// their kit, and commands show of them only that they are there.
-    certificate: &'a str,
+    certificate: String,
     key: String,
-    root: &'a str,
-    directory: &'a Path,
+    root: String,
+    directory: PathBuf,
     now: Moment,
+    /// The files that there are already: sites have most of theirs in common.
+    contents: Mutex<HashMap<Vec<u8>, Arc<Vec<u8>>>>,
 }
 
-impl<'a> Workspaces<'a> {
-    fn new(
-        project: &'a Project,
-        identity: &'a Identity,
-        authority: &'a Authority,
-        directory: &'a Path,
-        now: Moment,
-    ) -> Self {
-        let key = "\n".repeat(KEY_LEN);
-        Self { project, certificate: identity.pem(), key, root: authority.pem(), directory, now }
+impl Workspaces {
+    fn new(project: &Project, identity: &Identity, authority: &Authority, directory: &Path, now: Moment) -> Self {
+        Self {
+            project: project.clone(),
+            certificate: identity.pem().to_owned(),
+            key: "\n".repeat(KEY_LEN),
+            root: authority.pem().to_owned(),
+            directory: directory.to_owned(),
+            now,
+            contents: Mutex::default(),
+        }
     }
 
-    /// `contents` are the files that there are already: a thousand sites have most of theirs in common.
-    fn of(&self, participant: Participant<'_>, contents: &mut HashMap<Vec<u8>, Arc<Vec<u8>>>) -> VirtualFiles {
-        let path = self.directory.join(participant.name());
-        let mut files = VirtualFiles::new(&path.to_string_lossy(), self.now);
+    fn path(&self, participant: &str) -> String {
+        self.directory.join(participant).to_string_lossy().into_owned()
+    }
+
+    fn of(&self, participant: Participant<'_>) -> VirtualFiles {
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = VirtualFiles::new(&self.path(participant.name()), self.now);
         for part in DIRECTORIES {
             files.insert_directory(part, DIRECTORY_MODE, self.now);
         }
         let mut written = self.now;
-        for file in participant.files(self.project, self.certificate, &self.key, self.root) {
+        for file in participant.files(&self.project, &self.certificate, &self.key, &self.root) {
             let content = contents.entry(file.content).or_insert_with_key(|content| Arc::new(content.clone()));
             files.insert(&file.path, Arc::clone(content), file.mode, written);
             written = written + BETWEEN_FILES;

@@ -19,7 +19,7 @@ pub(crate) fn run(federation: &mut Federation, recorded: &RecordedReply) -> Repl
     let mut config = config(sites, now - Duration::from_secs(3600));
     let (target, files) = files(recorded, now);
     match config.sites.iter_mut().find(|site| site.name == target) {
-        Some(site) => site.files = files,
+        Some(site) => site.workspace = files.into(),
         None => config.server.files = files,
     }
     federation.sim = Sim::new(config, flare_wire::Randomness::from_number(8), now - Duration::from_secs(3600)).unwrap();
@@ -28,7 +28,10 @@ pub(crate) fn run(federation: &mut Federation, recorded: &RecordedReply) -> Repl
     let (target, files) = self::files(recorded, now);
     match target {
         "server" => *federation.sim.files_mut() = files,
-        site => assert_eq!(federation.sim.set_site_files(site, files), !disabled),
+        site => match federation.sim.site_files_mut(site) {
+            Some(of_site) => *of_site = files,
+            None => assert!(disabled, "{site} is there"),
+        },
     }
     let mut reply = federation.send(recorded.command.as_deref().unwrap(), &token);
     own_line(&mut reply, recorded, now);

@@ -102,7 +102,7 @@ pub(crate) fn config(sites: &[&str], created: Moment) -> SimConfig {
     let site = |name: &&str| {
         let (name, org) = SITES.iter().find(|(known, _)| known == name).copied().unwrap_or((name, "nvidia"));
         SiteConfig {
-            files: workspace(name),
+            workspace: workspace(name).into(),
             root_url: "http://localhost:8202".to_owned(),
             ..SiteConfig::new(name, org)
         }
