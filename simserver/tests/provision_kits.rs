@@ -10,7 +10,6 @@ use std::time::Duration;
 use flare_simserver::kits::{KitError, SiteKeys, Workspace};
 use flare_simserver::pki::{KeyPool, KeySource};
 use flare_simserver::project::{Project, Role};
-use flare_wire::certificate::Certificate;
 use flare_wire::{Moment, Randomness};
 use serde_json::{Value, json};
 
@@ -76,13 +75,7 @@ fn kits_have_the_files_and_modes_of_real_provisioning() {
     assert_eq!(
         listing(&kits.join("server")),
         expect(
-            &[
-                "644 readme.txt",
-                "644 startup/fed_server.json",
-                "644 startup/server.crt",
-                "600 startup/server.key",
-                "644 startup/signature.json"
-            ],
+            &["644 readme.txt", "644 startup/fed_server.json", "644 startup/server.crt", "600 startup/server.key",],
             &[policies, scripts].concat(),
         ),
     );
@@ -102,7 +95,6 @@ fn kits_have_the_files_and_modes_of_real_provisioning() {
                 "600 startup/client.key",
                 "755 startup/fl_admin.sh",
                 "644 startup/readme.txt",
-                "644 startup/signature.json",
                 "644 startup/system_info.ipynb",
             ],
             &[],
@@ -146,25 +138,6 @@ fn configuration_files_say_what_real_ones_say_in_the_same_order() {
         read_json(&kits.join(kit).join("local/resources.json.default"));
     }
     read_json(&kits.join("admin@nvidia.com/startup/system_info.ipynb"));
-}
-
-#[test]
-fn every_file_of_a_signed_kit_is_signed_by_the_root() {
-    let workspace = tempfile::tempdir().unwrap();
-    let startup = provision(workspace.path(), &Project::default_demo()).unwrap().join("lead@nvidia.com/startup");
-    let root = Certificate::chain_from_pem(&fs::read(startup.join("rootCA.pem")).unwrap()).unwrap().remove(0);
-    let key = root.public_key().unwrap();
-    let signatures = read_json(&startup.join("signature.json"));
-    let mut unsigned = Vec::new();
-    for entry in fs::read_dir(&startup).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name().into_string().unwrap();
-        match signatures.get(&name).and_then(Value::as_str) {
-            Some(signature) => key.verify_base64(&fs::read(entry.path()).unwrap(), signature).unwrap(),
-            None => unsigned.push(name),
-        }
-    }
-    assert_eq!(unsigned, ["signature.json"]);
 }
 
 #[test]

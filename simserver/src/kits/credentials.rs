@@ -155,9 +155,7 @@ impl Credentials {
     }
 
     /// Writes the kit of `participant` into `directory`, with a certificate that is issued now if it has none.
-    /// What the directory holds already stays, but for configuration, certificates and signatures.
-    ///
-    /// Kits of sites are not signed, as in real provisioning since 2.8: a thousand of them would take seconds.
+    /// What the directory holds already stays, but for configuration and certificates.
     ///
     /// # Errors
     /// As [`Credentials::identity`], and when a file cannot be written.
@@ -172,10 +170,6 @@ impl Credentials {
         self.issue_missing(&[participant], now, random)?;
         let identity = &self.issued[participant.name()];
         let kit = participant.kit(project, identity, self.authority.pem()).keeping(directory);
-        let kit = match participant {
-            Participant::Site(_) => kit,
-            Participant::Server(_) | Participant::Admin(_) => kit.signed(&self.authority.key().signer(), random),
-        };
         kit.write(directory)
     }
 

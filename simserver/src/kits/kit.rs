@@ -5,9 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use flare_wire::hci::python_json;
-use flare_wire::{PrivateKey, Randomness};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::KitError;
 
@@ -15,9 +13,6 @@ pub(crate) const DIRECTORY_MODE: u32 = 0o755;
 
 /// What every kit consists of.
 pub(crate) const DIRECTORIES: [&str; 3] = ["startup", "local", "transfer"];
-
-/// The file that holds the signatures of the other files of its directory.
-const SIGNATURE_FILE: &str = "signature.json";
 
 /// The files of a participant: what [`Kit::write`] puts into its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,20 +47,6 @@ impl Kit {
                 file.content = content;
             }
         }
-        self
-    }
-
-    /// Adds `startup/signature.json`: for every file of that directory a signature by the project's root.
-    #[must_use]
-    pub(super) fn signed(mut self, root_key: &PrivateKey, random: &mut Randomness) -> Self {
-        let mut signatures = Map::new();
-        for file in &self.files {
-            if let Some(name) = file.path.strip_prefix("startup/") {
-                signatures.insert(name.to_owned(), root_key.sign_base64(random, &file.content).into());
-            }
-        }
-        let content = python_json(&Value::Object(signatures));
-        self.files.push(KitFile::text(format!("startup/{SIGNATURE_FILE}"), content));
         self
     }
 

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! File names, modes and JSON content follow `nvflare provision` (`reference/startup-kits.md` sections 2 and 3);
-//! scripts and texts are our own and do less. Kits of the server and of admins also hold
-//! `startup/signature.json`, signed with the root's key: releases before 2.8 require it, later ones accept it.
+//! scripts and texts are our own and do less. As in real provisioning since 2.8 there is no
+//! `signature.json`, so a kit can be edited without becoming invalid.
 //!
 //! - `kit` — the files of one participant, as data
 //! - `contents` — what is in them
