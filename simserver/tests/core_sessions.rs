@@ -388,6 +388,21 @@ fn commands_leave_their_lines_in_the_audit_logs() {
 }
 
 #[test]
+fn a_workspace_that_nobody_looked_into_has_logged_all_the_same() {
+    let mut federation = federation();
+    let token = federation.login("admin@nvidia.com", "default");
+    for _ in 0..300 {
+        federation.send("check_status client site-1", &token);
+    }
+    let reply = federation.send("grep site-1 -n train.check_status audit.log", &token);
+    let last = Federation::first_text(&reply).lines().last().unwrap().to_owned();
+    assert!(last.starts_with("300:"), "{last}");
+    let reply = federation.send("grep site-1 Successfully log.txt", &token);
+    let registered = " - FederatedClient - INFO - Successfully registered client:site-1 for project example_project.\n";
+    assert!(Federation::first_text(&reply).ends_with(registered), "{reply:?}");
+}
+
+#[test]
 fn the_same_calls_have_the_same_results() {
     let run = || {
         let mut federation = federation();

@@ -18,6 +18,9 @@ const LOG_FILES: [&str; 5] = [AUDIT, "error_log.txt", "log.json", "log.txt", "lo
 /// The longest that a log becomes; then its older half goes. A real one grows until the disk is full.
 const MAX_LOG: usize = 4 << 20;
 
+/// The same for the audit log of a site, of which there may be a thousand.
+const MAX_SITE_AUDIT: usize = 64 << 10;
+
 /// Characters of a command that the audit log keeps.
 const MAX_ACTION: usize = 100;
 
@@ -49,7 +52,8 @@ pub(super) fn audit_command(
         return String::new();
     }
     let event = random.uuid();
-    audit(files, now, &format!("[E:{event}][T:{}][U:{user}][A:{action}]\n", clock.stamp(now)));
+    let line = format!("[E:{event}][T:{}][U:{user}][A:{action}]\n", clock.stamp(now));
+    files.append(AUDIT, &line, now, MAX_LOG);
     event
 }
 
@@ -66,9 +70,9 @@ pub(super) fn request_line(
     format!("[E:{}]{cause}[T:{}][U:{user}][A:{topic}]\n", random.uuid(), clock.stamp(now))
 }
 
-/// Appends to the audit log.
-pub(super) fn audit(files: &mut VirtualFiles, now: Moment, line: &str) {
-    files.append(AUDIT, line, now, MAX_LOG);
+/// Appends to the audit log of a site.
+pub(super) fn audit_site(files: &mut VirtualFiles, now: Moment, line: &str) {
+    files.append(AUDIT, line, now, MAX_SITE_AUDIT);
 }
 
 /// A class that writes to the log, by its full name.

@@ -19,7 +19,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Lines that a workspace nobody has looked into yet may owe to its audit log; with more it is made.
-const MAX_UNWRITTEN: usize = 1000;
+const MAX_UNWRITTEN: usize = 256;
 
 /// What the server asks a site.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +134,7 @@ impl Site {
             logs::prepare(files, self.registered);
             logs::site_registered(files, self.registered, clock, &self.name, project);
             for (moment, line) in unwritten {
-                logs::audit(files, moment, &line);
+                logs::audit_site(files, moment, &line);
             }
         }
         files
@@ -146,7 +146,7 @@ impl Site {
         let line = logs::request_line(now, clock, around.random, asker.name, request.topic(), asker.event);
         match &mut self.unwritten {
             Some(unwritten) if unwritten.len() < MAX_UNWRITTEN => unwritten.push((now, line)),
-            _ => logs::audit(self.files(around.project, clock), now, &line),
+            _ => logs::audit_site(self.files(around.project, clock), now, &line),
         }
     }
 
