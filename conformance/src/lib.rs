@@ -59,3 +59,8 @@ pub use requirement::{Requirement, Source};
 pub use runner::{Outcome, Runner};
 pub use state::State;
 pub use target::{Target, TargetError};
+
+/// Runs the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
