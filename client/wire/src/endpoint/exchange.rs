@@ -8,7 +8,7 @@ use crate::error::{RequestError, RequestPhase};
 use crate::{Moment, Randomness};
 
 /// Most requests under way on one connection; a caller that has more is waiting for something that does not come.
-const MAX_IN_FLIGHT: usize = 1024;
+pub(super) const MAX_IN_FLIGHT: usize = 1024;
 
 /// One request of ours on this connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -12,7 +12,7 @@ use crate::msgpack::{self, Value};
 use crate::stream::{Sender, StreamError};
 
 /// Frames that may wait before the endpoint stops reading; a peer that sends without reading fills it.
-const MAX_QUEUED: usize = 1024;
+pub(super) const MAX_QUEUED: usize = 1024;
 
 /// `stream_id` of the first frame that is not part of the handshake; smaller ones are reserved.
 const FIRST_STREAM_ID: u16 = 17;

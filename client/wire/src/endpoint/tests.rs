@@ -322,8 +322,29 @@ fn the_late_reply_of_a_cancelled_request_is_acknowledged_and_dropped() {
 #[test]
 fn requests_under_way_are_bounded() {
     let mut pair = Pair::connected();
-    let refused = (0..2000).find_map(|_| pair.client.request(pair.now, plain_hci("x"), TIMEOUT).err());
-    assert_eq!(refused, Some(RequestError::TooManyRequests));
+    for _ in 0..exchange::MAX_IN_FLIGHT {
+        pair.client.request(pair.now, plain_hci("x"), TIMEOUT).unwrap();
+    }
+    let refused = pair.client.request(pair.now, plain_hci("x"), TIMEOUT);
+    assert_eq!(refused, Err(RequestError::TooManyRequests));
+}
+
+#[test]
+fn an_endpoint_stops_reading_when_too_much_waits_to_be_sent() {
+    let mut pair = Pair::connected();
+    let ping = || {
+        let (kind, payload) = (FrameKind::Ping, Bytes::from_static(&[0xc0]));
+        Frame { kind, reserved: 0, flags: 0, app_id: 0, stream_id: 17, sequence: 1, headers: Bytes::new(), payload }
+            .encode()
+            .unwrap()
+    };
+    for _ in 0..outbox::MAX_QUEUED {
+        assert!(pair.server.accepts_input());
+        pair.server.receive(pair.now, ping()).unwrap();
+    }
+    assert!(!pair.server.accepts_input());
+    assert!(pair.server.next_frame(pair.now).is_some());
+    assert!(pair.server.accepts_input());
 }
 
 #[test]

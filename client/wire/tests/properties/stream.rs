@@ -399,6 +399,21 @@ fn repeats_of_a_finished_stream_are_acknowledged_and_not_delivered_again() {
     assert_eq!(again, [Received::Ack { id: 1, sequence: 0, offset: 1, optional: true }]);
 }
 
+/// A repeat that comes after its stream was forgotten counts as a new stream.
+#[test]
+fn finished_streams_are_remembered_up_to_a_number() {
+    const MOST: u64 = 4096;
+    for (streams, is_remembered) in [(MOST, true), (MOST + 1, false)] {
+        let mut receiver = Receiver::new(ReceiverLimits::default());
+        for id in 1..=streams {
+            give(&mut receiver, start(), &chunk(id, 0, StreamKind::Final), b"x");
+        }
+        let repeat = give(&mut receiver, start(), &chunk(1, 0, StreamKind::Final), b"x");
+        let is_new = repeat.iter().any(|item| matches!(item, Received::Complete(_)));
+        assert_eq!(is_new, !is_remembered, "{streams}");
+    }
+}
+
 #[test]
 fn unfinished_streams_are_bounded_together() {
     let mut receiver = Receiver::new(ReceiverLimits { max_held: 4, ..ReceiverLimits::default() });
