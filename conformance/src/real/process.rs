@@ -175,7 +175,14 @@ mod tests {
         assert!(mark.processes().unwrap().is_empty());
         assert!(stranger.try_wait().unwrap().is_none());
         assert!(unmarked.try_wait().unwrap().is_none());
-        assert!(other.is_on(running(&stranger)) && !other.is_on(running(&unmarked)));
+        // While the shell becomes `sleep`, its environment cannot be read for a moment.
+        let becomes_marked = async {
+            while !other.is_on(running(&stranger)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), becomes_marked).await.unwrap();
+        assert!(!other.is_on(running(&unmarked)));
     }
 
     #[tokio::test]
