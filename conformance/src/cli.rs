@@ -12,6 +12,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use tracing_subscriber::EnvFilter;
 
 use crate::bench::{self, BenchError, ServeArguments};
+use crate::diff::{self, DiffArguments, Tally};
 use crate::finding::chain;
 #[cfg(target_os = "linux")]
 use crate::real::{RealCommand, RealError};
@@ -50,6 +51,8 @@ enum Command {
     Run(RunArguments),
     /// List the cases, or the requirements they check.
     List(ListArguments),
+    /// Say random command lines to two federations and compare their replies.
+    Diff(DiffArguments),
     /// Measure our client on the simulator beside a plain echo over TLS and WebSocket.
     Bench,
     /// The simulator's process that `bench` measures.
@@ -131,10 +134,20 @@ pub fn main(arguments: Arguments) -> Exit {
     match command {
         Command::Run(arguments) => runtime.block_on(until_interrupted(run(arguments))),
         Command::List(arguments) => list(&arguments),
+        Command::Diff(arguments) => runtime.block_on(until_interrupted(differential(arguments))),
         Command::Bench => runtime.block_on(until_interrupted(measured(bench::run(&mut io::stdout())))),
         Command::BenchServe(arguments) => runtime.block_on(until_interrupted(measured(bench::serve(&arguments)))),
         #[cfg(target_os = "linux")]
         Command::Real(command) => runtime.block_on(real(command)),
+    }
+}
+
+async fn differential(arguments: DiffArguments) -> Exit {
+    match diff::run(&arguments, &mut io::stdout()).await {
+        Ok(Tally { different: 0, same: 0 }) => Exit::Nothing,
+        Ok(Tally { different: 0, .. }) => Exit::Green,
+        Ok(_) => Exit::Failed,
+        Err(finding) => complain(Exit::Target, &finding),
     }
 }
 

@@ -25,12 +25,14 @@
 //! | `real` | bring a real federation up, and take it down (Linux) |
 //! | [`suites`] | the cases |
 //! | `bench` | measurements beside a plain echo |
+//! | `diff` | random command lines on two federations, reply by reply |
 //! | `cli` | the command line |
 
 mod bench;
 mod case;
 pub mod cli;
 mod context;
+mod diff;
 mod exit;
 mod finding;
 mod kits;
