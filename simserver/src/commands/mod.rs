@@ -19,6 +19,7 @@
 pub mod arguments;
 mod call;
 mod catalogue;
+mod cellnet;
 mod checks;
 mod entries;
 mod ids;

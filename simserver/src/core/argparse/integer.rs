@@ -4,7 +4,7 @@
 const MAX_DIGITS: usize = 4300;
 
 /// The number that Python's `int` reads from `text`, held to the range of `i64`; ASCII digits only.
-pub(super) fn python_int(text: &str) -> Option<i64> {
+pub(crate) fn python_int(text: &str) -> Option<i64> {
     let text = text.trim();
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),

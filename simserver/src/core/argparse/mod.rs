@@ -9,6 +9,7 @@ mod run;
 
 use std::fmt;
 
+pub(crate) use integer::python_int;
 use run::Run;
 
 /// How many words a positional argument takes.
