@@ -12,14 +12,21 @@ use flare_wire::cell::{Headers, Payload, ReturnCode, channel, headers};
 use flare_wire::endpoint::{Answer, Gate, InboundRequest, OutgoingRequest};
 use flare_wire::hci::Reply;
 use flare_wire::msgpack::Value;
+use flare_wire::transfer::download::{self, Conclusion, Pull, PullReply};
+use flare_wire::transfer::upload::{self, Piece, PieceReply};
 use flare_wire::{Moment, Randomness};
+use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 use crate::ambient::Clock;
-use crate::commands;
-use crate::core::{Effect, Sim, Ticket};
+use crate::blob::Blob;
+use crate::commands::{self, Submission, check_archive};
+use crate::core::{Download, Effect, Sim, Ticket};
+use crate::jobs::definition::Refusal;
+use crate::jobs::lifecycle::DownloadFile;
 use crate::members::{Mail, Members, Membership};
+use crate::transfer::{self, Arrived, Ended, PLAIN_PIECE, PieceOutcome, Source, Sources, Uploads};
 
 /// Everything that the connections of one server share.
 pub(crate) struct Driver {
@@ -29,6 +36,10 @@ pub(crate) struct Driver {
     /// Wakes the deadline task.
     deadline_changed: Notify,
     members: Arc<Members>,
+    uploads: Uploads,
+    sources: Sources,
+    /// Where files on their way are; removed with the server, after everything in it.
+    _scratch: TempDir,
 }
 
 struct State {
@@ -37,7 +48,14 @@ struct State {
     /// How far a test has moved the simulated time ahead of the clock.
     ahead: Duration,
     /// Which connection gets a late answer. The [`Sim`] bounds how many there are.
-    waiting: HashMap<Ticket, mpsc::Sender<Mail>>,
+    waiting: HashMap<Ticket, Waiting>,
+}
+
+/// Who waits for a late reply of a command.
+struct Waiting {
+    mailbox: mpsc::Sender<Mail>,
+    /// The code of the upload that the command came with; its reply travels in the answer to the last piece.
+    upload: Option<&'static str>,
 }
 
 /// What becomes of a request.
@@ -50,13 +68,17 @@ pub(crate) enum Outcome {
 
 impl Driver {
     /// Puts a simulation behind a lock, at the present time.
-    pub(crate) fn new(clock: Clock, mut sim: Sim, random: Randomness) -> Self {
+    /// Files on their way are kept in `scratch`.
+    pub(crate) fn new(clock: Clock, mut sim: Sim, random: Randomness, scratch: TempDir) -> Self {
         Self {
             clock,
             stamp: sim.stamp().to_headers(),
             state: Mutex::new(State { sim, random, ahead: Duration::ZERO, waiting: HashMap::new() }),
             deadline_changed: Notify::new(),
             members: Arc::default(),
+            uploads: Uploads::new(scratch.path().to_owned()),
+            sources: Sources::new(scratch.path().to_owned()),
+            _scratch: scratch,
         }
     }
 
@@ -87,7 +109,13 @@ impl Driver {
     }
 
     /// Handles one request of a connection; a late answer goes to `mailbox`.
-    pub(crate) fn handle(&self, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
+    pub(crate) fn handle(self: &Arc<Self>, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
+        match (request.channel.as_str(), request.topic.as_str()) {
+            (upload::CHANNEL, upload::REQUEST) => return self.upload_piece(request, mailbox),
+            (upload::CHANNEL, upload::ABORT) => return self.abort_upload(request, mailbox),
+            (download::CHANNEL, download::TOPIC) => return self.pull(request, mailbox),
+            _ => {}
+        }
         let mut state = self.state();
         let now = self.clock.now() + state.ahead;
         let before = state.sim.next_deadline();
@@ -138,6 +166,171 @@ impl Driver {
         }
     }
 
+    // ---- uploads ---------------------------------------------------------------------------------------------
+
+    fn upload_piece(self: &Arc<Self>, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
+        let value = request.payload.value().unwrap_or(Value::Nil);
+        let piece = match Piece::from_value(&value) {
+            Ok(piece) => piece,
+            Err(error) => return Outcome::Answer(piece_answer(transfer::code_of(error), None)),
+        };
+        drop(value);
+        let now = self.now();
+        match self.uploads.take(now, piece) {
+            PieceOutcome::Answer(code) => Outcome::Answer(piece_answer(code, None)),
+            PieceOutcome::Ended(ended) => self.end_upload(request, *ended, mailbox),
+        }
+    }
+
+    fn abort_upload(self: &Arc<Self>, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
+        let value = request.payload.value().unwrap_or(Value::Nil);
+        let ended = upload::aborted_transaction(&value).ok().and_then(|transaction| self.uploads.abort(&transaction));
+        match ended {
+            Some(ended) => self.end_upload(request, *ended, mailbox),
+            None => Outcome::Answer(piece_answer(PieceReply::OK, None)),
+        }
+    }
+
+    /// Runs the command that an upload was for.
+    fn end_upload(self: &Arc<Self>, request: &InboundRequest, ended: Ended, mailbox: &mpsc::Sender<Mail>) -> Outcome {
+        let Ended { code, context, arrived } = ended;
+        let login = LoginHeaders::from_headers(&request.headers);
+        let incoming =
+            commands::Incoming { origin: &request.origin, text: &context.request, login: &login, has_upload: true };
+        let mut state = self.state();
+        let now = self.clock.now() + state.ahead;
+        let outcome = match commands::handle(&mut state.sim, now, incoming) {
+            commands::Answer::Now(reply) => Outcome::Answer(piece_answer(code, Some(reply.to_json()))),
+            commands::Answer::Later(ticket) => {
+                state.waiting.insert(ticket, Waiting { mailbox: mailbox.clone(), upload: Some(code) });
+                Outcome::Later(ticket)
+            }
+            commands::Answer::Submit(submission) => {
+                let ticket = state.sim.new_ticket();
+                let (driver, mailbox) = (Arc::clone(self), mailbox.clone());
+                // An archive takes as long as it is large: nobody else waits for it.
+                tokio::task::spawn_blocking(move || {
+                    let reply = driver.submit(*submission, arrived);
+                    let answer = piece_answer(code, Some(reply.to_json()));
+                    // A connection that is gone meanwhile does not want it any more.
+                    let _ = mailbox.blocking_send(Mail::Answer { ticket, answer });
+                });
+                Outcome::Later(ticket)
+            }
+        };
+        drop(state);
+        self.deadline_changed.notify_one();
+        outcome
+    }
+
+    /// Looks at an archive and takes the job in.
+    fn submit(&self, submission: Submission, arrived: Arrived) -> Reply {
+        let archive = Blob::temporary(arrived.path);
+        let checked = match arrived.problem.map_or_else(|| archive.open(), Err) {
+            Ok(file) => check_archive(&submission, file),
+            Err(error) => Err(Refusal::unreadable(&error)),
+        };
+        let mut state = self.state();
+        let now = self.clock.now() + state.ahead;
+        let reply = commands::finish(&mut state.sim, now, submission, checked, archive);
+        drop(state);
+        self.deadline_changed.notify_one();
+        reply
+    }
+
+    // ---- downloads -------------------------------------------------------------------------------------------
+
+    fn pull(self: &Arc<Self>, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
+        let value = request.payload.value().unwrap_or(Value::Nil);
+        let pull = match Pull::from_value(&value) {
+            Ok(pull) => pull,
+            // A reference without a usable count of bytes.
+            Err(_) if flare_wire::msgpack::field(&value, "ref_id").is_some() => {
+                return Outcome::Answer(Answer::ok(PullReply::Error { nonce: None }.into_payload()));
+            }
+            Err(_) => return Outcome::Answer(Answer::failure(ReturnCode::InvalidRequest, "")),
+        };
+        let mut state = self.state();
+        let now = self.clock.now() + state.ahead;
+        if let Some(conclusion) = &pull.conclusion {
+            match conclusion {
+                Conclusion::Success { .. } | Conclusion::Failed { .. } => {
+                    state.sim.finish_download(now, &pull.reference);
+                }
+                Conclusion::Cancel => state.sim.cancel_download(&pull.reference),
+            }
+            self.sources.close(&pull.reference);
+            return Outcome::Answer(Answer::ok(Payload::empty()));
+        }
+        let max = if request.headers.get(headers::STREAM_ID).is_some() { download::PIECE_SIZE } else { PLAIN_PIECE };
+        let found = state.sim.download(now, &pull.reference);
+        let nonce = pull.confirm_capable.then(|| state.random.uuid());
+        let file = match found {
+            None => return Outcome::Answer(Answer::failure(ReturnCode::InvalidRequest, "")),
+            Some(Download::Finished) => return Outcome::Answer(Answer::ok(PullReply::Eof { nonce }.into_payload())),
+            Some(Download::File(file)) => file,
+        };
+        let request = PieceRequest { pull, nonce, max };
+        if let Some(source) = self.sources.get(&request.pull.reference) {
+            drop(state);
+            return Outcome::Answer(self.piece_of(&request, &source));
+        }
+        match (Source::open(&file), file) {
+            (Some(Ok(source)), _) => {
+                drop(state);
+                let source = self.sources.insert(&request.pull.reference, source);
+                Outcome::Answer(self.piece_of(&request, &source))
+            }
+            (None, DownloadFile::Workspace { entries, archive }) => {
+                let ticket = state.sim.new_ticket();
+                let (driver, mailbox) = (Arc::clone(self), mailbox.clone());
+                tokio::task::spawn_blocking(move || {
+                    let made = Source::of_workspace(&entries, &archive, driver.sources.directory());
+                    let answer = match made {
+                        Ok(source) => {
+                            let source = driver.sources.insert(&request.pull.reference, source);
+                            driver.piece_of(&request, &source)
+                        }
+                        Err(error) => unreadable(&error),
+                    };
+                    let _ = mailbox.blocking_send(Mail::Answer { ticket, answer });
+                });
+                Outcome::Later(ticket)
+            }
+            (Some(Err(error)), _) => Outcome::Answer(unreadable(&error)),
+            (None, _) => Outcome::Answer(Answer::failure(ReturnCode::InvalidRequest, "")),
+        }
+    }
+
+    /// The piece that a client asks for, or the end.
+    fn piece_of(&self, request: &PieceRequest, source: &Source) -> Answer {
+        let PieceRequest { pull, nonce, max } = request;
+        let start = pull.received.unwrap_or(0);
+        let reply = match source.read(start, *max) {
+            Ok(Some(data)) if data.is_empty() => {
+                if nonce.is_none() {
+                    // This client does not confirm: for it, the end is the end.
+                    self.with_sim(|sim, now| sim.finish_download(now, &pull.reference));
+                    self.sources.close(&pull.reference);
+                }
+                PullReply::Eof { nonce: nonce.clone() }
+            }
+            Ok(Some(data)) => {
+                let received = start + data.len() as u64;
+                PullReply::Data { data, received }
+            }
+            Ok(None) => PullReply::Error { nonce: nonce.clone() },
+            Err(error) => return unreadable(&error),
+        };
+        Answer::ok(reply.into_payload())
+    }
+
+    /// The simulated time.
+    fn now(&self) -> Moment {
+        let state = self.state();
+        self.clock.now() + state.ahead
+    }
+
     fn advance(&self) {
         let mut state = self.state();
         let now = self.clock.now() + state.ahead;
@@ -145,8 +338,12 @@ impl Driver {
             match effect {
                 Effect::Answered { ticket, reply } => {
                     // A connection that is gone meanwhile does not want it any more.
-                    if let Some(mailbox) = state.waiting.remove(&ticket) {
-                        let _ = mailbox.try_send(Mail::Answer { ticket, answer: answer(&reply) });
+                    if let Some(Waiting { mailbox, upload }) = state.waiting.remove(&ticket) {
+                        let answer = match upload {
+                            Some(code) => piece_answer(code, Some(reply.to_json())),
+                            None => answer(&reply),
+                        };
+                        let _ = mailbox.try_send(Mail::Answer { ticket, answer });
                     }
                 }
                 Effect::SessionExpired { endpoint, text } => {
@@ -163,6 +360,24 @@ impl Driver {
         // A panic inside the simulation is a bug that a test should see as it is, not as poisoning elsewhere.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a client asks for of a file.
+struct PieceRequest {
+    pull: Pull,
+    /// What the end is to be confirmed with.
+    nonce: Option<String>,
+    /// The longest piece.
+    max: usize,
+}
+
+fn unreadable(error: &std::io::Error) -> Answer {
+    tracing::warn!(%error, "a file cannot be downloaded");
+    Answer::failure(ReturnCode::ProcessException, &error.to_string())
+}
+
+fn piece_answer(code: &str, end_result: Option<String>) -> Answer {
+    Answer::ok(PieceReply { return_code: code.to_owned(), end_result }.to_payload())
 }
 
 fn challenge(sim: &mut Sim, now: Moment, request: &InboundRequest) -> Answer {
@@ -201,11 +416,13 @@ fn command(state: &mut State, now: Moment, request: &InboundRequest, mailbox: &m
         return Outcome::Answer(Answer::payload(Payload::empty()));
     };
     let login = LoginHeaders::from_headers(&request.headers);
-    let incoming = commands::Incoming { origin: &request.origin, text: &text, login: &login };
+    let incoming = commands::Incoming { origin: &request.origin, text: &text, login: &login, has_upload: false };
     match commands::handle(&mut state.sim, now, incoming) {
         commands::Answer::Now(reply) => Outcome::Answer(answer(&reply)),
+        // Only a command with an upload gets here.
+        commands::Answer::Submit(_) => Outcome::Answer(Answer::payload(Payload::empty())),
         commands::Answer::Later(ticket) => {
-            state.waiting.insert(ticket, mailbox.clone());
+            state.waiting.insert(ticket, Waiting { mailbox: mailbox.clone(), upload: None });
             Outcome::Later(ticket)
         }
     }

@@ -32,6 +32,7 @@
 //! Everything but the driver and the listeners is pure: the same calls with the same seed have the same results.
 
 mod ambient;
+pub mod blob;
 pub mod commands;
 pub mod core;
 mod driver;
@@ -43,5 +44,6 @@ mod peer;
 pub mod pki;
 pub mod project;
 mod server;
+mod transfer;
 
 pub use server::{SimServer, SimServerBuilder, StartError};

@@ -19,6 +19,7 @@ use flare_wire::cell::{Hello, ReturnCode, channel, headers};
 use flare_wire::endpoint::{ANY_TOPIC, Answer, Endpoint, EndpointConfig, Event, InboundRequest, ReplyTo};
 use flare_wire::is_uuid4;
 use flare_wire::link::{FrameSource, Link};
+use flare_wire::transfer::{download, upload};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -29,8 +30,14 @@ use crate::listen::PeerIdentity;
 use crate::members::{Mail, Membership};
 
 /// Channels and topics that the server answers.
-const SERVES: &[(&str, &str)] =
-    &[(channel::TASK, channel::CHALLENGE), (channel::TASK, channel::REGISTER), (channel::HCI, ANY_TOPIC)];
+const SERVES: &[(&str, &str)] = &[
+    (channel::TASK, channel::CHALLENGE),
+    (channel::TASK, channel::REGISTER),
+    (channel::HCI, ANY_TOPIC),
+    (upload::CHANNEL, upload::REQUEST),
+    (upload::CHANNEL, upload::ABORT),
+    (download::CHANNEL, download::TOPIC),
+];
 
 /// Letters to a connection that it has not read yet; they are few and small, and a connection that does not even
 /// read these is not worth waiting for.

@@ -324,7 +324,7 @@ fn replies_that_wait_come_in_the_order_of_their_time() {
     let mut tickets = Vec::new();
     for line in ["pwd site-1", "pwd site-2"] {
         let text = request(line, Some(&token), &json!({}));
-        let incoming = Incoming { origin: ORIGIN, text: &text, login: &login };
+        let incoming = Incoming { origin: ORIGIN, text: &text, login: &login, has_upload: false };
         let Answer::Later(ticket) = handle(&mut federation.sim, federation.now, incoming) else { panic!("{line}") };
         tickets.push(ticket);
     }

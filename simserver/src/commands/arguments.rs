@@ -75,3 +75,39 @@ options:
   --submit-token SUBMIT_TOKEN
                         retry-safe submit token
 ";
+
+/// Words after `submit_job`.
+pub const SUBMIT_JOB: Parser = Parser {
+    options: &[OptionSpec::text("--submit-token")],
+    positionals: &[("folder_name", Count::One)],
+    errors: ErrorStyle::FirstWithHelp(SUBMIT_JOB_HELP),
+};
+
+/// Follows every error in the arguments of `submit_job`.
+pub const SUBMIT_JOB_HELP: &str = "\
+usage: submit_job [--submit-token SUBMIT_TOKEN] folder_name
+
+positional arguments:
+  folder_name           Uploaded job folder name
+
+options:
+  --submit-token SUBMIT_TOKEN
+                        retry-safe submit token
+";
+
+/// Words after `get_job_log`.
+pub const GET_JOB_LOG: Parser = Parser {
+    options: &[],
+    positionals: &[("job_id", Count::One), ("target", Count::Optional), ("log_file_name", Count::Optional)],
+    errors: ErrorStyle::FirstWithHelp(GET_JOB_LOG_HELP),
+};
+
+/// Follows every error in the arguments of `get_job_log`.
+pub const GET_JOB_LOG_HELP: &str = "\
+usage: get_job_log job_id [target] [log_file_name]
+
+positional arguments:
+  job_id         Job ID
+  target         server, all, or a client site name
+  log_file_name  log file name
+";

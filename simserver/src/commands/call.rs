@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use flare_wire::Moment;
 use flare_wire::auth::{LoginHeaders, SessionToken};
-use flare_wire::hci::{JsonObject, MetaStatus, Reply};
+use flare_wire::hci::{MetaStatus, Reply};
 use serde_json::Value;
 
+use super::jobs::Submission;
 use super::request::Request;
 use super::shell::ShellCommand;
 use super::table::Command;
@@ -58,8 +59,12 @@ pub(super) struct Call<'a> {
     pub(super) session: Option<SessionToken>,
     /// Set by the checks of the commands that have targets.
     pub(super) targets: Targets,
-    /// Set by the checks of the commands that are about a job.
-    pub(super) job: Option<JsonObject>,
+    /// Id of the job, set by the checks of the commands that are about one.
+    pub(super) job: Option<String>,
+    /// True when the command came with an uploaded file.
+    pub(super) has_upload: bool,
+    /// Set by a command that wants that file to be looked at.
+    pub(super) submission: Option<Box<Submission>>,
     /// Set by the checks of shell commands.
     pub(super) shell: Option<ShellCommand>,
     /// The event in the audit log.

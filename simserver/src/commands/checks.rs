@@ -7,11 +7,11 @@ use flare_wire::hci::MetaStatus;
 
 use super::call::{Call, Step};
 use super::ids;
+use super::jobs;
 use super::shell::Program;
 use super::targets::TargetKind;
 use crate::core::Person;
-use crate::core::jobs::text;
-use crate::core::studies::study_of;
+use crate::jobs::meta::JobMeta;
 
 /// What is checked of a command.
 #[derive(Debug, Clone, Copy)]
@@ -58,9 +58,9 @@ impl Call<'_> {
         if let Need::Nothing = self.pre_check()? {
             return Ok(());
         }
-        let submitter = self.job.as_ref().map_or_else(Person::default, |job| {
-            Person::new(text(job, "submitter_name"), text(job, "submitter_org"), text(job, "submitter_role"))
-        });
+        let submitter = self.job.as_ref().and_then(|job| self.sim.jobs().meta(job)).map(JobMeta::submitter);
+        let submitter = submitter
+            .map_or_else(Person::default, |submitter| Person::new(&submitter.name, &submitter.org, &submitter.role));
         let allowed = self.sim.authorize(self.command.name, &self.person(), &submitter);
         if let Err(refusal) = allowed {
             let shown = format!("Authorization Error: {refusal}");
@@ -140,11 +140,10 @@ impl Call<'_> {
             return self.refuse_with(&format!("invalid job_id {id}"), &MetaStatus::InvalidJobId, &id);
         }
         // That there is such a job in another study is nobody's business, not even the project admin's.
-        let job = self.sim.jobs().meta(&id).filter(|meta| study_of(meta) == self.study()).cloned();
-        if job.is_none() {
+        if self.sim.jobs().meta(&id).is_none_or(|meta| meta.study() != self.study()) {
             return self.refuse_with(&format!("no such job: {id}"), &MetaStatus::InvalidJobId, &id);
         }
-        self.job = job;
+        self.job = Some(id);
         Ok(Need::Right)
     }
 
@@ -156,9 +155,9 @@ impl Call<'_> {
         Ok(need)
     }
 
-    /// No job runs in the simulation yet, whatever its stored status says.
+    /// Its processes have to run, whatever its stored status says.
     fn must_run(&mut self) -> Step<Need> {
-        let id = self.arguments().first().map(|id| id.to_lowercase()).unwrap_or_default();
-        self.refuse_with(&format!("Job_id: {id} is not running."), &MetaStatus::JobNotRunning, &id)
+        let id = self.job.clone().unwrap_or_default();
+        if jobs::is_running(self, &id) { Ok(Need::Right) } else { jobs::not_running(self, &id) }
     }
 }

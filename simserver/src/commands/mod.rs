@@ -25,6 +25,7 @@ mod entries;
 mod ids;
 mod jobs;
 mod line;
+mod log_config;
 mod login;
 mod request;
 mod shell;
@@ -39,9 +40,10 @@ use std::time::Duration;
 
 use flare_wire::Moment;
 use flare_wire::auth::LoginHeaders;
-use flare_wire::hci::{JsonObject, MetaStatus, Reply};
+use flare_wire::hci::{MetaStatus, Reply};
 use serde_json::Value;
 
+pub use jobs::{Checked, Submission, check_archive, finish};
 pub use table::{Command, Confirm, commands};
 
 use crate::core::{Sim, Ticket};
@@ -61,6 +63,8 @@ pub struct Incoming<'a> {
     pub text: &'a str,
     /// The headers that `_cert_login` reads.
     pub login: &'a LoginHeaders,
+    /// True for the request in the context of an upload, whose file has arrived.
+    pub has_upload: bool,
 }
 
 /// What becomes of a request.
@@ -70,6 +74,8 @@ pub enum Answer {
     Now(Reply),
     /// The reply comes as [`Effect::Answered`](crate::core::Effect::Answered) with this ticket: a site is slow.
     Later(Ticket),
+    /// The uploaded archive has to be looked at ([`check_archive`]), and then the job taken in ([`finish`]).
+    Submit(Box<Submission>),
 }
 
 /// Handles one request.
@@ -77,12 +83,20 @@ pub enum Answer {
 /// A request whose payload is no text at all does not come here: the real server answers it with an empty payload.
 pub fn handle(sim: &mut Sim, now: Moment, incoming: Incoming<'_>) -> Answer {
     sim.forget_gone_sites(now);
+    sim.advance_jobs(now);
     let mut reply = Reply { time: sim.clock().stamp(now), ..Reply::new() };
     let Some(request) = Request::read(incoming.text) else {
         reply.push_error_with("protocol violation", &MetaStatus::InternalError, "protocol violation");
+        if incoming.has_upload {
+            // The real server goes on all the same, with no command.
+            reply.push_error("Unknown command \"\"");
+        }
         return Answer::Now(reply);
     };
-    let (reply, wait) = execute(sim, now, incoming, &request, reply);
+    let (reply, wait, submission) = execute(sim, now, incoming, &request, reply);
+    if let Some(submission) = submission {
+        return Answer::Submit(Box::new(submission.with_reply(reply)));
+    }
     if wait.is_zero() {
         return Answer::Now(reply);
     }
@@ -97,23 +111,23 @@ pub fn handle(sim: &mut Sim, now: Moment, incoming: Incoming<'_>) -> Answer {
     }
 }
 
-/// Runs a request; returns the reply and how long it has to wait.
+/// Runs a request; returns the reply, how long it has to wait, and the job that it submits.
 fn execute(
     sim: &mut Sim,
     now: Moment,
     incoming: Incoming<'_>,
     request: &Request,
     mut reply: Reply,
-) -> (Reply, Duration) {
+) -> (Reply, Duration, Option<Box<Submission>>) {
     let Value::String(line) = &request.command else {
         fail(&mut reply, Stop::Exception("TypeError: expected string or bytes-like object, got 'dict'".to_owned()));
-        return (reply, Duration::ZERO);
+        return (reply, Duration::ZERO, None);
     };
     let words = line::words(line);
     let word = words.first().map_or("", String::as_str);
     let Some(command) = table::find(word) else {
         reply.push_error(format!("Unknown command \"{word}\""));
-        return (reply, Duration::ZERO);
+        return (reply, Duration::ZERO, None);
     };
     let mut call = Call {
         sim,
@@ -126,7 +140,9 @@ fn execute(
         request,
         session: None,
         targets: Targets::default(),
-        job: None::<JsonObject>,
+        job: None,
+        has_upload: incoming.has_upload,
+        submission: None,
         shell: None,
         event: String::new(),
         reply,
@@ -135,7 +151,7 @@ fn execute(
     if let Err(stop) = run(&mut call) {
         fail(&mut call.reply, stop);
     }
-    (call.reply, call.wait)
+    (call.reply, call.wait, call.submission)
 }
 
 fn run(call: &mut Call<'_>) -> Step {
@@ -153,7 +169,12 @@ fn authenticate(call: &mut Call<'_>) -> Step {
     let Some(token) = &call.request.token else {
         return call.refuse(&MetaStatus::Error, "not authenticated - no token");
     };
-    call.session = token.as_str().and_then(|token| call.sim.resume_session(call.now, token, call.origin));
+    let token = token.as_str();
+    if call.has_upload && token.is_some_and(|token| call.sim.is_unknown_session(call.now, token)) {
+        // What comes with a file has no endpoint of its own, which the real server wants for a new session.
+        return Err(Stop::Exception("AssertionError: ".to_owned()));
+    }
+    call.session = token.and_then(|token| call.sim.resume_session(call.now, token, call.origin));
     if call.session.is_some() {
         return Ok(());
     }

@@ -9,9 +9,6 @@ use super::call::{Call, Step};
 use super::targets::TargetKind;
 use crate::core::{SiteAnswer, SiteReply, SiteRequest};
 
-/// The server's engine runs while a job does, and none does yet.
-const ENGINE_STATUS: &str = "stopped";
-
 /// Shows the server, its clients, and what the clients do.
 pub(super) fn check_status(call: &mut Call<'_>) -> Step {
     let target = call.first_argument()?;
@@ -31,10 +28,19 @@ pub(super) fn check_status(call: &mut Call<'_>) -> Step {
 
 fn server_status(call: &mut Call<'_>) {
     let started = call.sim.started().as_secs_f64();
-    call.reply.push_string(format!("Engine status: {ENGINE_STATUS}"));
+    let running: Vec<(String, String)> =
+        call.sim.jobs().running().map(|(job_id, app)| (job_id.to_owned(), app.to_owned())).collect();
+    // The server's engine runs while a job does.
+    let engine = if running.is_empty() { "stopped" } else { "started" };
+    call.reply.push_string(format!("Engine status: {engine}"));
     call.reply.set_status(&MetaStatus::Ok, "");
-    call.reply.set_meta("server_status", ENGINE_STATUS).set_meta("server_start_time", started);
-    call.reply.push_table(Table::named("jobs", ["job_id", "app name"]));
+    call.reply.set_meta("server_status", engine).set_meta("server_start_time", started);
+    let mut jobs = Table::named("jobs", ["job_id", "app name"]);
+    for (job_id, app) in &running {
+        let meta = object([("app_name", app.as_str().into()), ("job_id", job_id.as_str().into())]);
+        jobs.row_with_meta([job_id, app], meta);
+    }
+    call.reply.push_table(jobs);
     let count = call.sim.sites().iter().len();
     call.reply.push_string(format!("Registered clients: {count} "));
     if count == 0 {
@@ -64,15 +70,32 @@ fn site_statuses(call: &mut Call<'_>, answers: &[SiteAnswer]) {
     }
     let mut table = Table::named("client_status", ["client", "app_name", "job_id", "status"]);
     for answer in answers {
+        let site = answer.site.as_ref();
         let (shown, status) = match &answer.reply {
             None => ("No Reply", "no_reply"),
             Some(SiteReply::Refused(text)) => (text.as_str(), "error"),
-            Some(SiteReply::Body(_)) => ("No Jobs", "no_jobs"),
+            Some(SiteReply::Body(body)) => {
+                if running_jobs(&mut table, site, body) {
+                    continue;
+                }
+                ("No Jobs", "no_jobs")
+            }
         };
-        let site = answer.site.as_ref();
         table.row_with_meta([site, "?", "?", shown], object([("client_name", site.into()), ("status", status.into())]));
     }
     call.reply.push_table(table);
+}
+
+/// Adds a row for every job that runs on a site; false when none does.
+fn running_jobs(table: &mut Table, site: &str, body: &Value) -> bool {
+    let jobs = body.get("running_jobs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for job in jobs {
+        let text = |key: &str| job.get(key).and_then(Value::as_str).unwrap_or_default();
+        let (app, job_id, status) = (text("app_name"), text("job_id"), text("status"));
+        let meta = [("client_name", site), ("app_name", app), ("job_id", job_id), ("status", status)];
+        table.row_with_meta([site, app, job_id, status], object(meta.map(|(key, text)| (key, text.into()))));
+    }
+    !jobs.is_empty()
 }
 
 /// Shows the privacy scopes.

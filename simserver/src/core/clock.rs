@@ -44,6 +44,12 @@ impl LocalTime {
         Self { offset }
     }
 
+    /// Its distance from UTC.
+    #[must_use]
+    pub const fn offset(&self) -> Offset {
+        self.offset
+    }
+
     /// `2026-11-22 00:45:03.216417`, without the fraction when it is zero: Python's `str(datetime)`.
     #[must_use]
     pub fn stamp(&self, moment: Moment) -> String {
@@ -102,11 +108,6 @@ impl LocalTime {
         } else {
             format!("{date}  {}", at.year())
         }
-    }
-
-    /// The moment at which this clock shows `at`.
-    pub(super) fn timestamp(&self, at: DateTime) -> Option<Timestamp> {
-        self.offset.to_timestamp(at).ok()
     }
 
     fn civil(&self, moment: Moment) -> DateTime {

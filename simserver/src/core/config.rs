@@ -8,6 +8,9 @@ use flare_wire::hci::JsonObject;
 use flare_wire::{Moment, PrivateKey};
 use serde_json::{Map, Value, json};
 
+use crate::jobs::behaviour::Rule;
+use crate::jobs::lifecycle::JobSettings;
+
 use super::{LocalTime, Policy, StudyRegistry, VirtualFiles, Workspace};
 
 /// The nvflare release that a server behaves like.
@@ -45,8 +48,12 @@ pub struct SimConfig {
     pub disabled_clients: Vec<String>,
     /// The studies; `None` for a server without a registry file, which refuses study sessions in other words.
     pub studies: Option<StudyRegistry>,
-    /// The meta of every stored job, as the real server keeps it.
+    /// The meta of every stored job, as the real server keeps it; they have no archive.
     pub jobs: Vec<JsonObject>,
+    /// How jobs are scheduled, and how long things take.
+    pub job_settings: JobSettings,
+    /// What the runs of certain jobs do; where several fit a job, later ones win.
+    pub rules: Vec<Rule>,
     /// The server's local time, which many texts show.
     pub local_time: LocalTime,
     /// The release to behave like.
@@ -64,6 +71,8 @@ impl SimConfig {
             disabled_clients: Vec::new(),
             studies: None,
             jobs: Vec::new(),
+            job_settings: JobSettings::default(),
+            rules: Vec::new(),
             local_time: LocalTime::UTC,
             release: Release::default(),
         }
@@ -83,6 +92,8 @@ pub struct ServerConfig {
     pub roots: Vec<Certificate>,
     /// Who may do what on the server.
     pub policy: Arc<Policy>,
+    /// True when it takes no unsigned jobs.
+    pub requires_signed_jobs: bool,
     /// The files of its workspace.
     pub files: VirtualFiles,
     /// The machine it runs on.
@@ -99,6 +110,7 @@ impl ServerConfig {
             chain,
             roots,
             policy: Arc::default(),
+            requires_signed_jobs: true,
             files: VirtualFiles::new("/workspace/server", Moment::default()),
             host: HostMemory::default(),
         }
@@ -118,6 +130,10 @@ pub struct SiteConfig {
     pub policy: Arc<Policy>,
     /// Its workspace, whose path `report_env` shows.
     pub workspace: Workspace,
+    /// True when it takes no unsigned jobs.
+    pub requires_signed_jobs: bool,
+    /// GPUs that it gives to jobs.
+    pub gpus: u64,
     /// What `report_resources` shows.
     pub resources: Value,
     /// What `report_env` shows as the address of its parent.
@@ -140,6 +156,8 @@ impl SiteConfig {
             behaviour: SiteBehaviour::default(),
             policy: Arc::default(),
             workspace: VirtualFiles::new(&format!("/workspace/{name}"), Moment::default()).into(),
+            requires_signed_jobs: true,
+            gpus: 0,
             resources: json!({"resources": [], "reserved_resources": {}}),
             root_url: "http://localhost:8002".to_owned(),
             version: None,

@@ -12,7 +12,9 @@
 //! |---|---|
 //! | `config` | [`SimConfig`]: what a server is made of |
 //! | `registration`, `sessions` | challenge, registration, message tokens; admin sessions |
-//! | `authorization`, `studies`, `jobs`, `sites` | the policy, the study registry, stored jobs, simulated sites |
+//! | `authorization`, `studies`, `sites` | the policy, the study registry, simulated sites |
+//! | `federation` | what the [`jobs`](crate::jobs) see of these |
+//! | `downloads` | files that are offered, and for how long |
 //! | `files`, `workspace`, `logs`, [`shell`] | the workspaces, what is logged there, and the shell commands on them |
 //! | [`argparse`] | how commands and sites read their arguments |
 //! | `clock`, `passes`, `remembered` | local time, housekeeping, what was verified |
@@ -21,8 +23,9 @@ pub mod argparse;
 mod authorization;
 mod clock;
 mod config;
+mod downloads;
+mod federation;
 mod files;
-pub mod jobs;
 mod logs;
 mod passes;
 mod registration;
@@ -37,6 +40,7 @@ mod workspace;
 pub use authorization::{Person, Policy, PolicyError};
 pub use clock::LocalTime;
 pub use config::{HostMemory, Release, Scopes, ServerConfig, SimConfig, SiteBehaviour, SiteConfig};
+pub use downloads::{Download, Offer};
 pub use files::{Node, NodeKind, PathError, VirtualFiles};
 pub(crate) use registration::Proof;
 pub use registration::RegistrationRefusal;

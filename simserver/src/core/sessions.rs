@@ -55,6 +55,7 @@ impl Session {
 }
 
 /// What looking up a session brought.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Lookup {
     /// It is there.
     Found,

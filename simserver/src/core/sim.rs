@@ -6,17 +6,25 @@ use std::time::Duration;
 
 use flare_wire::auth::{CellToken, ChallengeReply, ChallengeRequest, RegisterReply, RegisterRequest, SessionToken};
 use flare_wire::certificate::{Certificate, CertificateError};
-use flare_wire::hci::Reply;
+use flare_wire::hci::{JsonObject, Reply};
 use flare_wire::{Moment, Randomness};
+use serde_json::{Value, json};
 
 use super::config::{HostMemory, Release, ServerConfig, SimConfig, SiteBehaviour};
-use super::jobs::Jobs;
+use super::downloads::{Download, Downloads, Offer};
+use super::federation::{Surroundings, enrolled};
 use super::passes::Passes;
 use super::registration::{Admission, Identity, Proof, RegistrationRefusal, Registrations};
 use super::sessions::{EXPIRED, IDLE_TIMEOUT, Lookup, Session, Sessions};
 use super::shell::NotModelled;
 use super::sites::{Around, Asker, SiteAnswer, SiteIndex, SiteRequest, Sites};
 use super::{LocalTime, Person, Policy, StudyRegistry, VirtualFiles, logs};
+use crate::blob::Blob;
+use crate::jobs::behaviour::Behaviours;
+use crate::jobs::content::JobContent;
+use crate::jobs::lifecycle::{DownloadFile, JobSettings, Jobs};
+use crate::jobs::meta::JobMeta;
+use crate::jobs::store::StoredJob;
 
 /// Replies that wait for a slow or silent site. Each holds one reply; the connections bound how many they have.
 const MAX_WAITING: usize = 16_384;
@@ -56,7 +64,9 @@ pub struct Sim {
     disabled: Vec<String>,
     sites: Sites,
     studies: Option<StudyRegistry>,
-    jobs: Jobs,
+    requires_signed_jobs: bool,
+    jobs: Jobs<Blob>,
+    downloads: Downloads,
     clock: LocalTime,
     release: Release,
     started: Moment,
@@ -76,8 +86,19 @@ impl Sim {
     /// # Errors
     /// When the certificate chain of the server holds no certificate.
     pub fn new(config: SimConfig, mut random: Randomness, now: Moment) -> Result<Self, CertificateError> {
-        let SimConfig { project, server, sites, disabled_clients, studies, jobs, local_time, release } = config;
-        let ServerConfig { org, key, chain, roots, policy, mut files, host } = server;
+        let SimConfig {
+            project,
+            server,
+            sites,
+            disabled_clients,
+            studies,
+            jobs,
+            job_settings,
+            rules,
+            local_time,
+            release,
+        } = config;
+        let ServerConfig { org, key, chain, roots, policy, requires_signed_jobs, mut files, host } = server;
         let clock = local_time;
         logs::prepare(&mut files, now);
         logs::server_started(&mut files, now, clock);
@@ -89,6 +110,11 @@ impl Sim {
         });
         logs::info_all(&mut files, now, clock, joined);
         let passes = Passes::new(now);
+        let settings = JobSettings { offset: local_time.offset(), project: project.clone(), ..job_settings };
+        let mut stored = Jobs::new(settings, Behaviours::new(rules), now);
+        for meta in jobs {
+            stored.restore_job(without_archive(meta));
+        }
         Ok(Self {
             project,
             identity: Identity::new(key, chain, roots)?,
@@ -99,7 +125,9 @@ impl Sim {
             disabled: disabled_clients,
             sites,
             studies,
-            jobs: Jobs::new(jobs),
+            requires_signed_jobs,
+            jobs: stored,
+            downloads: Downloads::default(),
             clock,
             release,
             started: now,
@@ -167,7 +195,9 @@ impl Sim {
 
     /// Does what has become due, and returns what the server has to say.
     pub fn advance(&mut self, now: Moment) -> Vec<Effect> {
+        self.advance_jobs(now);
         for session in self.sessions.advance(now) {
+            self.downloads.end_session(&session.token.session_id);
             self.effects.push_back(Effect::SessionExpired { endpoint: session.origin, text: EXPIRED });
         }
         while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
@@ -184,7 +214,7 @@ impl Sim {
             return Some(self.started);
         }
         let answer = self.waiting.first_key_value().map(|((moment, _), _)| *moment);
-        self.sessions.next_pass().into_iter().chain(answer).min()
+        [self.sessions.next_pass(), answer, self.jobs.next_deadline()].into_iter().flatten().min()
     }
 
     /// Keeps a reply until `at`; gives it back when too many wait already.
@@ -192,10 +222,16 @@ impl Sim {
         if self.waiting.len() >= MAX_WAITING {
             return Err(reply);
         }
-        let ticket = Ticket(self.tickets);
-        self.tickets += 1;
+        let ticket = self.new_ticket();
         self.waiting.insert((at, ticket), reply);
         Ok(ticket)
+    }
+
+    /// A ticket for an answer that somebody else makes meanwhile.
+    pub(crate) const fn new_ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.tickets);
+        self.tickets += 1;
+        ticket
     }
 
     // ---- sessions --------------------------------------------------------------------------------------------
@@ -246,6 +282,14 @@ impl Sim {
         self.sessions.get(&token.session_id).map(|session| session.token.clone())
     }
 
+    /// True for a good token whose session is not there, and would be brought back.
+    pub(crate) fn is_unknown_session(&mut self, now: Moment, token: &str) -> bool {
+        let token = self.sessions.decode(token, &self.identity.public_key);
+        token.is_some_and(|token| {
+            self.sessions.look_up(now, &token) == Lookup::Unknown && token.cert_expiry.is_none_or(|expiry| now < expiry)
+        })
+    }
+
     /// True when the session of a token is there; this is no activity.
     pub(crate) fn check_session(&mut self, now: Moment, token: &str) -> bool {
         let token = self.sessions.decode(token, &self.identity.public_key);
@@ -266,6 +310,7 @@ impl Sim {
     /// Ends a session without telling its client.
     pub(crate) fn end_session(&mut self, id: &str) {
         self.sessions.end(id);
+        self.downloads.end_session(id);
     }
 
     /// All sessions, in the order in which they were opened or brought back.
@@ -300,13 +345,17 @@ impl Sim {
         timeout: Duration,
     ) -> Result<Option<SiteAnswer>, NotModelled> {
         let version = self.release.version();
-        let around = Around { now, clock: self.clock, version, project: &self.project, random: &mut self.random };
+        let running = if matches!(request, SiteRequest::CheckStatus) { self.running_on(site) } else { Vec::new() };
+        let around =
+            Around { now, clock: self.clock, version, project: &self.project, random: &mut self.random, running };
         self.sites.ask(site, request, asker, timeout, around)
     }
 
     /// Forgets the sites that have been gone for too long.
     pub(crate) fn forget_gone_sites(&mut self, now: Moment) {
-        self.sites.forget_gone(now);
+        if self.sites.forget_gone(now) {
+            self.jobs.sites_changed(now);
+        }
     }
 
     /// The registered sites.
@@ -317,7 +366,11 @@ impl Sim {
 
     /// Changes how a site treats requests from now on; false when there is no such site.
     pub fn set_site_behaviour(&mut self, now: Moment, site: &str, behaviour: SiteBehaviour) -> bool {
-        self.sites.set_behaviour(site, behaviour, now)
+        let known = self.sites.set_behaviour(site, behaviour, now);
+        if known {
+            self.jobs.sites_changed(now);
+        }
+        known
     }
 
     /// The files of a site's workspace, to be changed; `None` when there is no such site.
@@ -336,15 +389,84 @@ impl Sim {
         self.studies = studies;
     }
 
-    /// The stored jobs.
+    // ---- jobs ------------------------------------------------------------------------------------------------
+
+    /// The jobs.
     #[must_use]
-    pub const fn jobs(&self) -> &Jobs {
+    pub const fn jobs(&self) -> &Jobs<Blob> {
         &self.jobs
     }
 
-    /// Replaces the stored jobs.
-    pub fn set_jobs(&mut self, metas: Vec<flare_wire::hci::JsonObject>) {
-        self.jobs = Jobs::new(metas);
+    /// The jobs, to be changed: for a test that wants rules for the runs to come, or a job in a certain state.
+    pub const fn jobs_mut(&mut self) -> &mut Jobs<Blob> {
+        &mut self.jobs
+    }
+
+    /// The jobs and a source of ids, for commands that make new ones.
+    pub(crate) const fn jobs_and_randomness(&mut self) -> (&mut Jobs<Blob>, &mut Randomness) {
+        (&mut self.jobs, &mut self.random)
+    }
+
+    /// Lets the time of the jobs pass. Every command sees them as they are at its time.
+    pub(crate) fn advance_jobs(&mut self, now: Moment) {
+        let surroundings = Surroundings {
+            sites: &self.sites,
+            studies: self.studies.as_ref(),
+            policy: &self.policy,
+            org: &self.org,
+            roots: &self.identity.roots,
+            requires_signed_jobs: self.requires_signed_jobs,
+        };
+        self.jobs.advance(now, &surroundings);
+    }
+
+    /// The certificates that those of submitters have to chain to.
+    pub(crate) fn roots(&self) -> &[Certificate] {
+        &self.identity.roots
+    }
+
+    /// The sites of a study; `None` for one without a list of its own.
+    pub(crate) fn enrolled_sites(&self, study: &str) -> Option<Vec<String>> {
+        enrolled(self.studies.as_ref(), study)
+    }
+
+    fn running_on(&self, site: SiteIndex) -> Vec<Value> {
+        let Some(site) = self.sites.get(site) else { return Vec::new() };
+        let takes_part = |job_id: &str| {
+            let sites = self.jobs.running_sites(job_id).unwrap_or_default();
+            sites.iter().any(|name| **name == **site.name())
+        };
+        let running = self.jobs.running().filter(|(job_id, _)| takes_part(job_id));
+        running.map(|(job_id, app)| json!({"job_id": job_id, "app_name": app, "status": "started"})).collect()
+    }
+
+    // ---- downloads -------------------------------------------------------------------------------------------
+
+    /// Offers files to a session.
+    pub(crate) fn offer(&mut self, now: Moment, session: &str, files: Vec<DownloadFile<Blob>>) -> Vec<Offer> {
+        self.downloads.offer(now, session, files, &mut self.random)
+    }
+
+    /// What a reference leads to. Whoever downloads is no idle session.
+    pub(crate) fn download(&mut self, now: Moment, reference: &str) -> Option<Download> {
+        let (download, session) = self.downloads.look_up(now, reference)?;
+        self.sessions.mark_active(now, &session);
+        Some(download)
+    }
+
+    /// A file was downloaded.
+    pub(crate) fn finish_download(&mut self, now: Moment, reference: &str) {
+        self.downloads.finish(now, reference);
+    }
+
+    /// A client does not want a file any more.
+    pub(crate) fn cancel_download(&mut self, reference: &str) {
+        self.downloads.cancel(reference);
+    }
+
+    /// A new id.
+    pub(crate) fn new_id(&mut self) -> String {
+        self.random.uuid()
     }
 
     /// The files of the server's workspace.
@@ -387,6 +509,12 @@ impl Sim {
     pub fn name(&self) -> &str {
         &self.identity.common_name
     }
+}
+
+/// A job of which nothing but its meta is there.
+fn without_archive(meta: JsonObject) -> StoredJob<Blob> {
+    let content = JobContent { apps: BTreeMap::new(), is_unsafe: false };
+    StoredJob::new(JobMeta::restored(meta), std::sync::Arc::new(content), Blob::none())
 }
 
 impl fmt::Debug for Sim {

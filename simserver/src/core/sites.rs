@@ -127,6 +127,11 @@ impl Site {
         self.registered + Duration::from_secs(beats * HEARTBEAT.as_secs())
     }
 
+    /// What it is made of.
+    pub(super) const fn config(&self) -> &SiteConfig {
+        &self.config
+    }
+
     /// The files of its workspace, which come into being with this.
     fn files(&mut self, project: &str, clock: LocalTime) -> &mut VirtualFiles {
         let files = self.config.workspace.files_mut();
@@ -153,8 +158,7 @@ impl Site {
     fn body(&mut self, request: SiteRequest<'_>, around: &Around<'_>) -> Result<Value, NotModelled> {
         let config = &self.config;
         Ok(match request {
-            // No job runs anywhere yet.
-            SiteRequest::CheckStatus => json!({"running_jobs": []}),
+            SiteRequest::CheckStatus => json!({"running_jobs": around.running}),
             SiteRequest::SystemInfo => Value::Object(config.host.to_json()),
             SiteRequest::Resources => config.resources.clone(),
             SiteRequest::Environment => json!({
@@ -228,13 +232,15 @@ impl Sites {
         self.by_token = self.sites.iter().enumerate().map(|(index, site)| (site.token.clone(), index)).collect();
     }
 
-    /// Forgets the sites that have been gone for too long.
-    pub(super) fn forget_gone(&mut self, now: Moment) {
+    /// Forgets the sites that have been gone for too long; true when there was one.
+    pub(super) fn forget_gone(&mut self, now: Moment) -> bool {
         let is_there = |site: &Site| site.gone.is_none() || now.since(site.last_heartbeat(now)) <= HEARTBEAT_TIMEOUT;
         if !self.sites.iter().all(is_there) {
             self.sites.retain(is_there);
             self.index();
+            return true;
         }
+        false
     }
 
     /// All of them.
@@ -316,4 +322,6 @@ pub(super) struct Around<'a> {
     pub(super) version: &'static str,
     pub(super) project: &'a str,
     pub(super) random: &'a mut Randomness,
+    /// The jobs that run on the site: `{"job_id", "app_name", "status"}` of each.
+    pub(super) running: Vec<Value>,
 }

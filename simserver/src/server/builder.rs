@@ -202,7 +202,8 @@ impl SimServerBuilder {
             change(&mut config);
         }
         let sim = Sim::new(config, random.fork(), now).map_err(PkiError::BadCertificate)?;
-        let driver = Arc::new(Driver::new(clock, sim, random));
+        let scratch = tempfile::TempDir::with_prefix("flare-simserver-").map_err(StartError::Scratch)?;
+        let driver = Arc::new(Driver::new(clock, sim, random, scratch));
         Ok(Prepared { project, door, driver, kits })
     }
 }

@@ -34,6 +34,8 @@ pub enum StartError {
     Studies(StudyRegistryError),
     /// The project asks for a scheme that is not simulated.
     Scheme(Scheme),
+    /// There is no place for files that are uploaded or downloaded.
+    Scratch(io::Error),
     /// The work of starting was interrupted, because the runtime shuts down.
     Interrupted,
 }
@@ -51,6 +53,7 @@ impl StartError {
             Self::Expired { .. } => "provision into a new workspace",
             Self::Studies(_) => "compare the project's studies with nvflare's study registry",
             Self::Scheme(_) => "use http or tcp",
+            Self::Scratch(_) => "make room in the system's temporary directory, or set TMPDIR to another",
             Self::Interrupted => "start the server before the runtime shuts down",
         }
     }
@@ -82,6 +85,7 @@ impl fmt::Display for StartError {
             Self::Expired { whose } => write!(f, "the certificate of {whose} in the workspace has expired"),
             Self::Studies(_) => f.write_str("the project's studies cannot be simulated"),
             Self::Scheme(scheme) => write!(f, "the scheme {scheme} is not simulated"),
+            Self::Scratch(_) => f.write_str("there is no temporary directory for uploads"),
             Self::Interrupted => f.write_str("starting was interrupted"),
         }
     }
@@ -90,7 +94,7 @@ impl fmt::Display for StartError {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Listen { source, .. } => Some(source),
+            Self::Listen { source, .. } | Self::Scratch(source) => Some(source),
             Self::Kits(error) => Some(error),
             Self::Studies(error) => Some(error),
             _ => None,

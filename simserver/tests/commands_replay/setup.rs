@@ -13,6 +13,9 @@ use crate::federation::{Federation, ISSUED, config};
 use crate::normal::{moment, time_of};
 use crate::word;
 
+/// The job that most recordings of a running job are about.
+pub(crate) const RUNNING_JOB: &str = "10ecf777-d2eb-4685-bc68-d18e3c5a0d62";
+
 /// A server in the state of the recording, at its time.
 pub(crate) fn federation(recorded: &RecordedReply) -> Federation {
     let started = match recorded.reply["meta"]["server_start_time"].as_f64() {

@@ -107,7 +107,10 @@ pub(crate) fn config(sites: &[&str], created: Moment) -> SimConfig {
             ..SiteConfig::new(name, org)
         }
     };
-    SimConfig { sites: sites.iter().map(site).collect(), ..SimConfig::new(PROJECT, server) }
+    let mut config = SimConfig { sites: sites.iter().map(site).collect(), ..SimConfig::new(PROJECT, server) };
+    // Jobs that a recording tells of stay as they were at its moment.
+    config.job_settings.policy.max_jobs = 0;
+    config
 }
 
 /// A server and the time that its calls are made at.
@@ -150,10 +153,11 @@ impl Federation {
 
     /// Sends any text as a request, and lets time pass until the reply is there.
     pub(crate) fn send_raw(&mut self, text: &str, login: &LoginHeaders) -> Reply {
-        let incoming = Incoming { origin: "_admin_1", text, login };
+        let incoming = Incoming { origin: "_admin_1", text, login, has_upload: false };
         let ticket = match handle(&mut self.sim, self.now, incoming) {
             Answer::Now(reply) => return reply,
             Answer::Later(ticket) => ticket,
+            Answer::Submit(_) => panic!("nothing is uploaded here"),
         };
         loop {
             let deadline = self.sim.next_deadline().expect("a reply that comes later has a deadline");

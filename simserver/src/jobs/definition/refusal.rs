@@ -5,7 +5,7 @@ use std::fmt;
 
 use flare_wire::hci::{MetaStatus, Reply};
 
-use crate::jobs::python::PythonError;
+use crate::jobs::python::{ExceptionClass, PythonError};
 
 /// A refused submission; shown as the text of the reply's error item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,21 @@ impl Refusal {
         match self {
             Self::Definition(text) => text.clone(),
             Self::Exception(error) => format!("exception <class '{}'> occurred", error.class.qualified_name()),
+        }
+    }
+
+    /// For an upload that cannot be read back: a broken disk.
+    #[must_use]
+    pub fn unreadable(error: &std::io::Error) -> Self {
+        Self::Exception(PythonError::new(ExceptionClass::Storage, error.to_string()))
+    }
+
+    /// The exception behind it, as a command that is no submission reports one.
+    #[must_use]
+    pub fn exception_text(&self) -> String {
+        match self {
+            Self::Definition(text) => format!("ValueError: {text}"),
+            Self::Exception(error) => error.to_string(),
         }
     }
 

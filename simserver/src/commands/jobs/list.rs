@@ -1,0 +1,56 @@
+//! `list_jobs` and `get_job_meta`.
+
+use flare_wire::hci::MetaStatus;
+
+use super::super::arguments::LIST_JOBS;
+use super::super::call::{Call, Step, Stop};
+use crate::jobs::lifecycle::SubmitRefusal;
+use crate::jobs::store::ListQuery;
+use crate::jobs::submit_records::{Scope, SubmitToken};
+
+/// Lists the jobs of the session's study.
+pub(in crate::commands) fn list_jobs(call: &mut Call<'_>) -> Step {
+    let arguments = match LIST_JOBS.parse(call.arguments()) {
+        Ok(arguments) => arguments,
+        Err(error) => return call.refuse(&MetaStatus::SyntaxError, &error.to_string()),
+    };
+    let token = match arguments.text("--submit-token").map(SubmitToken::new).transpose() {
+        Ok(token) => token,
+        Err(error) => return call.refuse(&MetaStatus::SyntaxError, &error.to_string()),
+    };
+    let (user, ..) = call.user();
+    let query = ListQuery {
+        study: call.study().to_owned(),
+        id_prefix: arguments.positional("job_id").first().cloned(),
+        name_prefix: arguments.text("-n").map(str::to_owned),
+        submitter: (arguments.flag("-u") && !user.is_empty()).then(|| user.to_owned()),
+        reverse: arguments.flag("-r"),
+        limit: arguments.integer("-m").unwrap_or_default(),
+    };
+    let scope = token.map(|token| Scope { study: query.study.clone(), submitter: call.submitter(), token });
+    let jobs = call.sim.jobs();
+    let listing = match &scope {
+        Some(scope) => jobs.list_token(scope, &query),
+        None => jobs.list(&query).map_err(|error| SubmitRefusal::Refused(error.into())),
+    };
+    match listing {
+        Ok(listing) => {
+            listing.push_to(&mut call.reply, arguments.flag("-d"), call.now);
+            Ok(())
+        }
+        Err(refusal @ SubmitRefusal::Token(_)) => {
+            refusal.push_to(&mut call.reply);
+            Ok(())
+        }
+        // A list is no submission: what goes wrong is reported as every exception is.
+        Err(SubmitRefusal::Refused(refusal)) => Err(Stop::Exception(refusal.exception_text())),
+    }
+}
+
+/// Shows the meta of a job as it is stored, without a live duration.
+pub(in crate::commands) fn get_job_meta(call: &mut Call<'_>) -> Step {
+    let job_id = call.job_id()?;
+    let meta = call.sim.jobs().meta(&job_id).map(crate::jobs::meta::JobMeta::normalized).unwrap_or_default();
+    call.reply.push_dict(meta.clone()).set_status(&MetaStatus::Ok, "").set_meta("job_meta", meta);
+    Ok(())
+}

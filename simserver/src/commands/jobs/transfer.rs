@@ -1,0 +1,162 @@
+//! `submit_job`, `download_job`, `download_job_components`: the commands that go with a file.
+//!
+//! A submission has three parts, since reading an archive takes as long as the archive is large:
+//!
+//! ```text
+//! submit_job ── arguments, rights ──▶ Submission ── check_archive (reads the file, nothing else) ──▶ Checked
+//!                                                                       finish ── study, token, store ──▶ reply
+//! ```
+
+use std::fs::File;
+use std::sync::Arc;
+
+use flare_wire::Moment;
+use flare_wire::certificate::Certificate;
+use flare_wire::hci::{MetaStatus, Reply};
+use serde_json::{Value, json};
+
+use super::super::arguments::SUBMIT_JOB;
+use super::super::call::{Call, Step};
+use crate::blob::Blob;
+use crate::core::Sim;
+use crate::jobs::archive::Archive;
+use crate::jobs::content::JobContent;
+use crate::jobs::content_hash::content_hash;
+use crate::jobs::definition::{JobDefinition, Refusal};
+use crate::jobs::lifecycle::{DownloadFile, NewJob, NotDone, SubmitRefusal};
+use crate::jobs::submit_records::SubmitToken;
+use crate::jobs::submitter::Submitter;
+
+/// A job that a user may submit, and whose archive has to be looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submission {
+    folder: String,
+    token: Option<SubmitToken>,
+    study: String,
+    submitter: Submitter,
+    custom_props: Option<Value>,
+    roots: Vec<Certificate>,
+    now: Moment,
+    /// What was said so far.
+    reply: Reply,
+}
+
+/// An archive that was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    definition: JobDefinition,
+    content: Arc<JobContent>,
+    /// Why the content could not be hashed, where it had to be.
+    hash: Option<Result<String, Refusal>>,
+}
+
+/// Checks the arguments of a submission. Without a file there is nothing to submit.
+pub(in crate::commands) fn submit_job(call: &mut Call<'_>) -> Step {
+    let arguments = match SUBMIT_JOB.parse(call.arguments()) {
+        Ok(arguments) => arguments,
+        Err(error) => return call.refuse(&MetaStatus::SyntaxError, &error.to_string()),
+    };
+    let token = match arguments.text("--submit-token").map(SubmitToken::new).transpose() {
+        Ok(token) => token,
+        Err(error) => return call.refuse(&MetaStatus::SyntaxError, &error.to_string()),
+    };
+    if !call.has_upload {
+        return call.refuse_with("missing upload file", &MetaStatus::InternalError, "");
+    }
+    call.submission = Some(Box::new(Submission {
+        folder: arguments.positional("folder_name").first().cloned().unwrap_or_default(),
+        token,
+        study: call.study().to_owned(),
+        submitter: call.submitter(),
+        custom_props: call.request.meta.get("custom_props").cloned(),
+        roots: call.sim.roots().to_vec(),
+        now: call.now,
+        reply: Reply::new(),
+    }));
+    Ok(())
+}
+
+impl Submission {
+    /// Takes over what was said before the archive was looked at.
+    pub(in crate::commands) fn with_reply(mut self, reply: Reply) -> Self {
+        self.reply = reply;
+        self
+    }
+}
+
+/// Reads the uploaded archive. Takes as long as the archive is large, and needs nothing of the server.
+///
+/// # Errors
+/// The refusal of the real server.
+pub fn check_archive(submission: &Submission, file: File) -> Result<Checked, Refusal> {
+    let mut archive = Archive::open(file)?;
+    let definition = JobDefinition::read(&submission.folder, &mut archive)?;
+    let content = JobContent::read(&definition, &mut archive, &submission.roots, submission.now)?;
+    let hash = submission.token.as_ref().map(|_| content_hash(&mut archive).map_err(Refusal::Exception));
+    Ok(Checked { definition, content: Arc::new(content), hash })
+}
+
+/// Takes a job in whose archive was looked at.
+pub fn finish(
+    sim: &mut Sim,
+    now: Moment,
+    submission: Submission,
+    checked: Result<Checked, Refusal>,
+    archive: Blob,
+) -> Reply {
+    let Submission { folder: _, token, study, submitter, custom_props, mut reply, .. } = submission;
+    let submitted = checked.map_err(SubmitRefusal::Refused).and_then(|checked| {
+        let Checked { definition, content, hash } = checked;
+        let enrolled = sim.enrolled_sites(&study);
+        definition.check_study(&study, enrolled.as_deref()).map_err(SubmitRefusal::Refused)?;
+        let token = match (token, hash) {
+            (Some(token), Some(hash)) => Some((token, hash.map_err(SubmitRefusal::Refused)?)),
+            _ => None,
+        };
+        let new = NewJob { definition, content, archive, study, submitter, custom_props, token };
+        let (jobs, random) = sim.jobs_and_randomness();
+        jobs.submit(new, now, random)
+    });
+    match submitted {
+        Ok(submitted) => submitted.push_to(&mut reply),
+        Err(refusal) => refusal.push_to(&mut reply),
+    }
+    reply
+}
+
+/// Offers the files of a finished job.
+pub(in crate::commands) fn download_job(call: &mut Call<'_>) -> Step {
+    // The argument as it was given: in upper case it passes the checks and finds nothing here.
+    let job_id = call.first_argument()?;
+    let files = call.sim.jobs().download(&job_id);
+    offer(call, &job_id, files)
+}
+
+/// Offers the further components of a job.
+pub(in crate::commands) fn download_components(call: &mut Call<'_>) -> Step {
+    let job_id = call.first_argument()?;
+    let files = call.sim.jobs().download_components(&job_id);
+    if files.as_ref().is_ok_and(Vec::is_empty) {
+        let nothing = "No components to download";
+        call.reply.push_string(nothing).set_status(&MetaStatus::NoJobComponents, nothing);
+        return Ok(());
+    }
+    offer(call, &job_id, files)
+}
+
+fn offer(call: &mut Call<'_>, job_id: &str, files: Result<Vec<DownloadFile<Blob>>, NotDone>) -> Step {
+    let files = match files {
+        Ok(files) => files,
+        Err(refusal) => {
+            refusal.push_to(&mut call.reply);
+            return Ok(());
+        }
+    };
+    let session = call.session.as_ref().map(|session| session.session_id.clone()).unwrap_or_default();
+    let offers = call.sim.offer(call.now, &session, files);
+    let files: Vec<Value> = offers.iter().map(|offer| json!([offer.name, offer.reference])).collect();
+    let transaction = call.sim.new_id();
+    call.reply.push_string("OK").set_status(&MetaStatus::Ok, "").set_meta("source_fqcn", flare_wire::cell::SERVER);
+    call.reply.set_meta("files", files).set_meta("tx_id", transaction).set_meta("folder_name", job_id);
+    Ok(())
+}
