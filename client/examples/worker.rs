@@ -1,5 +1,5 @@
 //! Speaks the worker protocol of the measuring scripts (`measure/README.md`): JSON lines, a request on stdin, a reply
-//! on stdout. `loopback.py`, `session.py` and `commands.py` start it with `--worker 'PATH/worker'`.
+//! on stdout. `session.py`, `commands.py`, `jobs.py` and `transfer.py` start it with `--worker 'PATH/worker'`.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, Write as _};
@@ -63,7 +63,10 @@ impl Worker {
             "close" => self.close(request).await,
             "call" => self.call(request).await,
             "load" => self.load(request).await,
-            other => Err(format!("{other:?} is not supported yet").into()),
+            "submit" => self.submit(request).await,
+            "each" => self.each(request).await,
+            "download" => self.download(request).await,
+            other => Err(format!("{other:?} is not part of the protocol").into()),
         }
     }
 
@@ -115,6 +118,47 @@ impl Worker {
             latencies.push(started.elapsed().as_secs_f64());
         }
         Ok(json!({"lat": latencies}))
+    }
+
+    fn session(&self, request: &Value) -> Result<&Session, Failure> {
+        let id = request["sid"].as_u64().ok_or("`sid` is missing")?;
+        self.sessions.get(&id).ok_or_else(|| "no such session".into())
+    }
+
+    async fn submit(&self, request: &Value) -> Result<Value, Failure> {
+        let session = self.session(request)?;
+        let folder = request["path"].as_str().ok_or("`path` is missing")?;
+        let (mut ids, mut latencies) = (Vec::new(), Vec::new());
+        for _ in 0..request["n"].as_u64().unwrap_or(1) {
+            let started = Instant::now();
+            ids.push(session.submit_job(folder).await?.to_string());
+            latencies.push(started.elapsed().as_secs_f64());
+        }
+        Ok(json!({"ids": ids, "lat": latencies}))
+    }
+
+    async fn each(&self, request: &Value) -> Result<Value, Failure> {
+        let session = self.session(request)?;
+        let mut latencies = Vec::new();
+        for id in request["jobs"].as_array().ok_or("`jobs` is missing")? {
+            let job_id: JobId = id.as_str().ok_or("a job id is no text")?.parse()?;
+            let started = Instant::now();
+            match request["what"].as_str().unwrap_or_default() {
+                "abort" => drop(session.abort_job(&job_id).await?),
+                "delete" => drop(session.delete_job(&job_id).await?),
+                other => return Err(format!("{other:?} cannot be done to jobs").into()),
+            }
+            latencies.push(started.elapsed().as_secs_f64());
+        }
+        Ok(json!({"lat": latencies}))
+    }
+
+    async fn download(&self, request: &Value) -> Result<Value, Failure> {
+        let session = self.session(request)?;
+        let job_id: JobId = request["job"].as_str().ok_or("`job` is missing")?.parse()?;
+        let started = Instant::now();
+        let path = session.download_job_result(&job_id).await?;
+        Ok(json!({"s": started.elapsed().as_secs_f64(), "path": path}))
     }
 
     async fn call(&self, request: &Value) -> Result<Value, Failure> {

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::{Clock, randomness};
-use crate::connection::{Connection, Dialer};
+use crate::clock::Clock;
+use crate::connection::Dialer;
 use crate::model::StudyName;
-use crate::session::{self, Session};
+use crate::session::{self, Opening, Session};
 use crate::startup_kit::StartupKit;
 use crate::{Error, Result};
+
+/// How long a command tries to get over a lost connection: as long as opening a session may take.
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Settings of a session that is about to be opened; made by [`Session::builder`].
 ///
@@ -36,12 +39,21 @@ pub struct SessionBuilder {
     study: StudyName,
     connect_timeout: Duration,
     command_timeout: Option<Duration>,
+    reconnect_timeout: Duration,
+    renews: bool,
 }
 
 impl SessionBuilder {
     pub(crate) fn new(kit: StartupKit) -> Self {
         let connect_timeout = kit.login_timeout();
-        Self { kit, study: StudyName::default(), connect_timeout, command_timeout: None }
+        Self {
+            kit,
+            study: StudyName::default(),
+            connect_timeout,
+            command_timeout: None,
+            reconnect_timeout: RECONNECT_TIMEOUT,
+            renews: true,
+        }
     }
 
     /// The study that the session sees; `default` unless set. It stays the same for the session's life.
@@ -60,6 +72,24 @@ impl SessionBuilder {
     /// The command timeout to begin with; see [`Session::set_timeout`].
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.command_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a command tries to get over a lost connection before it fails: ten seconds unless set. A server that was
+    /// restarted by its admin is away for about twenty. Zero: a command fails at once.
+    ///
+    /// Only what cannot have been carried out is sent again, and what may be carried out twice; any other command fails
+    /// with an error whose [`may_have_run`](Error::may_have_run) is true.
+    pub fn reconnect_timeout(mut self, timeout: Duration) -> Self {
+        self.reconnect_timeout = timeout;
+        self
+    }
+
+    /// Whether the session logs in again when the server has ended it (after half an hour without a command, say) or
+    /// does not know it any more. It does unless told otherwise; then commands fail with
+    /// [`SessionExpired`](crate::ErrorKind::SessionExpired) from there on.
+    pub fn renew(mut self, renews: bool) -> Self {
+        self.renews = renews;
         self
     }
 
@@ -97,10 +127,15 @@ impl SessionBuilder {
         self.kit.check_validity(clock.now())?;
         let deadline = Instant::now() + self.connect_timeout;
         let kit = Arc::new(self.kit);
-        let mut random = randomness()?;
-        let dialer = Dialer::network(Arc::clone(&kit))?;
-        let connection = Connection::open(dialer, clock, random.fork(), self.connect_timeout).await?;
-        session::log_in(connection, kit, self.study, command_timeout, clock, random, deadline).await
+        let opening = Opening {
+            dialer: Dialer::network(Arc::clone(&kit))?,
+            clock,
+            connect_timeout: self.connect_timeout,
+            reconnect_timeout: self.reconnect_timeout,
+            renews: self.renews,
+        };
+        let opened = session::open(&opening, &kit, &self.study, deadline).await?;
+        Ok(Session::new(opening, kit, self.study, command_timeout, opened))
     }
 }
 

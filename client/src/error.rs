@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use flare_wire::hci::MetaStatus;
 
+use crate::model::{DeletedSubmission, JobId};
+
 /// What a call gives.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -29,6 +31,8 @@ struct Inner {
     after: Option<Duration>,
     may_have_run: bool,
     hint: Option<&'static str>,
+    job: Option<JobId>,
+    deleted: Option<DeletedSubmission>,
     source: Option<Source>,
 }
 
@@ -106,6 +110,10 @@ pub enum ErrorKind {
     SubmitTokenConflict,
     /// The job of this submit token was deleted.
     SubmitTokenJobDeleted,
+    /// The job did not end in time.
+    JobTimeout,
+    /// A file cannot be written or read on this machine.
+    LocalFile,
     /// The server does not understand the command or its arguments.
     InvalidCommand,
     /// The server failed while it carried out the command.
@@ -136,6 +144,12 @@ pub enum Phase {
     CommandList,
     /// A command was sent.
     Command,
+    /// A part of a job was sent.
+    Upload,
+    /// A part of a file was asked for.
+    Download,
+    /// A job was waited for.
+    Wait,
     /// The session was to be ended.
     Close,
 }
@@ -152,6 +166,9 @@ impl fmt::Display for Phase {
             Self::Login => "the login",
             Self::CommandList => "reading the list of commands",
             Self::Command => "the command",
+            Self::Upload => "the upload",
+            Self::Download => "the download",
+            Self::Wait => "waiting for the job",
             Self::Close => "closing the session",
         })
     }
@@ -170,6 +187,8 @@ impl Error {
                 after: None,
                 may_have_run: false,
                 hint: None,
+                job: None,
+                deleted: None,
                 source: None,
             }),
         }
@@ -184,6 +203,13 @@ impl Error {
         error.inner.phase = Some(phase);
         error.inner.after = Some(after);
         error
+    }
+
+    /// Says which step was waited for, and how long.
+    pub(crate) fn waited(mut self, phase: Phase, after: Duration) -> Self {
+        self.inner.phase = Some(phase);
+        self.inner.after = Some(after);
+        self
     }
 
     pub(crate) fn with_source(mut self, source: impl Into<Source>) -> Self {
@@ -205,6 +231,18 @@ impl Error {
     /// A hint that says more than that of the kind.
     pub(crate) fn with_hint(mut self, hint: &'static str) -> Self {
         self.inner.hint = Some(hint);
+        self
+    }
+
+    /// Names the job that is there already.
+    pub(crate) fn with_existing_job(mut self, job_id: JobId) -> Self {
+        self.inner.job = Some(job_id);
+        self
+    }
+
+    /// Names the job that a submit token stood for.
+    pub(crate) fn with_deleted_submission(mut self, deleted: DeletedSubmission) -> Self {
+        self.inner.deleted = Some(deleted);
         self
     }
 
@@ -263,6 +301,19 @@ impl Error {
         self.inner.may_have_run
     }
 
+    /// The job that a submit token was used for before
+    /// ([`SubmitTokenConflict`](ErrorKind::SubmitTokenConflict)), or the one that came of a submission that failed.
+    #[must_use]
+    pub fn existing_job(&self) -> Option<&JobId> {
+        self.inner.job.as_ref()
+    }
+
+    /// The job that a submit token stood for ([`SubmitTokenJobDeleted`](ErrorKind::SubmitTokenJobDeleted)).
+    #[must_use]
+    pub fn deleted_submission(&self) -> Option<&DeletedSubmission> {
+        self.inner.deleted.as_ref()
+    }
+
     /// What a person can do about it, as a sentence fragment.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -312,6 +363,8 @@ impl ErrorKind {
             Self::JobNotFound => "list the jobs; a job of another study is not visible in this session",
             Self::JobRunning => "wait for the job, or abort it",
             Self::SubmitTokenConflict | Self::SubmitTokenJobDeleted => "use a new submit token",
+            Self::JobTimeout => "wait longer, or abort the job",
+            Self::LocalFile => "check the path, its permissions and the room on the disk",
             Self::InvalidStartupKit
             | Self::InvalidArgument
             | Self::Unsupported

@@ -63,14 +63,18 @@ mod clock;
 mod command;
 mod connection;
 mod error;
+mod job_folder;
 mod model;
 mod session;
 mod startup_kit;
+mod unpack;
 mod verdict;
 
 pub use builder::SessionBuilder;
 pub use error::{Error, ErrorKind, Phase, Result};
 pub use flare_wire::hci::{Item, JsonObject, MetaStatus, Reply};
 pub use model::*;
-pub use session::Session;
+pub use session::{
+    Download, JobLogsQuery, JobUpdate, JobWatch, MonitorOptions, MonitorReturnCode, Progress, Session, SubmitJob,
+};
 pub use startup_kit::{ConnectionSecurity, KitDefect, KitError, Scheme, StartupKit};

@@ -10,6 +10,7 @@ use flare_wire::cell::ReturnCode;
 use flare_wire::hci::{Item, MetaStatus, Reply};
 
 use crate::connection::Fault;
+use crate::model::{DeletedSubmission, JobId};
 use crate::{Error, ErrorKind, Phase};
 
 /// `info` of a reply whose token the server does not accept (`replies/proto.bad_token.json`).
@@ -34,7 +35,33 @@ pub(crate) fn of_reply(reply: Reply) -> Result<Reply, Error> {
     };
     let kind = of_status(&status, reply.info());
     let text = if reply.info().is_empty() { first_error(&reply).unwrap_or_default() } else { reply.info() };
-    Err(refusal(kind, Some(status), text.to_owned()))
+    let error = refusal(kind, Some(status), text.to_owned());
+    let job_id = || text_of(&reply, "job_id").and_then(|id| JobId::new(id).ok());
+    Err(match kind {
+        ErrorKind::SubmitTokenConflict => match job_id() {
+            Some(job_id) => error.with_existing_job(job_id),
+            None => error,
+        },
+        ErrorKind::SubmitTokenJobDeleted => match job_id() {
+            Some(job_id) => error.with_deleted_submission(DeletedSubmission {
+                job_id,
+                state: text_of(&reply, "submit_record_state").unwrap_or_default(),
+                deleted_time: text_of(&reply, "deleted_time").unwrap_or_default(),
+            }),
+            None => error,
+        },
+        _ => error,
+    })
+}
+
+fn text_of(reply: &Reply, key: &str) -> Option<String> {
+    reply.meta.get(key)?.as_str().map(str::to_owned)
+}
+
+/// The refusal of a reply whose session the server does not know; `None` for any other reply.
+pub(crate) fn of_session(reply: &Reply) -> Option<Error> {
+    let is_inactive = reply.status() == Some(MetaStatus::Error) && reply.info() == SESSION_INACTIVE;
+    is_inactive.then(|| refusal(ErrorKind::SessionExpired, reply.status(), reply.info().to_owned()))
 }
 
 /// The kind of a refusal with this status; `ok` is none.

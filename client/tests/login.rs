@@ -335,7 +335,8 @@ async fn a_session_that_the_server_ends_says_so_in_the_servers_words() {
         },
     )
     .await;
-    let session = connect(server.kit(&federation)).await.unwrap();
+    let builder = Session::builder(server.kit(&federation)).connect_timeout(SHORT).renew(false);
+    let session = builder.connect().await.unwrap();
     for _ in 0..2 {
         let error = session.get_system_info().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::SessionExpired);

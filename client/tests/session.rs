@@ -183,7 +183,9 @@ async fn closing_logs_out_and_may_be_repeated() {
 
 #[tokio::test]
 async fn an_idle_session_is_ended_by_the_server() {
-    let (server, session) = session().await;
+    let server = SimServer::start().await.unwrap();
+    let kit = StartupKit::open(server.admin_kit(Role::ProjectAdmin).unwrap()).unwrap();
+    let session = Session::builder(kit).renew(false).connect().await.unwrap();
     server.skip_time(IDLE_LIMIT + Duration::from_secs(10));
     // The push may arrive before the next command or while it is under way; a command that the server sees first
     // brings the session back to life, so the client is asked, not the server.
@@ -200,7 +202,9 @@ async fn an_idle_session_is_ended_by_the_server() {
 
 #[tokio::test]
 async fn a_server_that_is_gone_is_noticed_at_once() {
-    let (server, session) = session().await;
+    let server = SimServer::start().await.unwrap();
+    let kit = StartupKit::open(server.admin_kit(Role::ProjectAdmin).unwrap()).unwrap();
+    let session = Session::builder(kit).reconnect_timeout(Duration::ZERO).connect().await.unwrap();
     server.shutdown().await;
     let error = session.get_system_info().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error:?}");
@@ -215,7 +219,6 @@ async fn a_session_survives_a_server_that_comes_back() {
     let port = server.port();
     let session = log_in(&server, Role::ProjectAdmin).await;
     server.shutdown().await;
-    assert_eq!(session.get_system_info().await.unwrap_err().kind(), ErrorKind::ConnectionLost);
     let server = start(port).await;
     assert_eq!(session.get_connected_client_list().await.unwrap().len(), 2);
     session.close().await;

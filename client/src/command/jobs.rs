@@ -13,6 +13,7 @@ pub(crate) struct ListJobs<'a>(pub(crate) &'a JobQuery);
 
 impl Command for ListJobs<'_> {
     type Output = Vec<JobSummary>;
+    const REPEATABLE: bool = true;
     const STREAMED: bool = true;
 
     fn line(&self) -> Line {
@@ -30,6 +31,7 @@ pub(crate) struct ListJobsDetailed<'a>(pub(crate) &'a JobQuery);
 
 impl Command for ListJobsDetailed<'_> {
     type Output = Vec<JobMeta>;
+    const REPEATABLE: bool = true;
     const STREAMED: bool = true;
 
     fn line(&self) -> Line {
@@ -55,6 +57,7 @@ pub(crate) struct GetJobMeta<'a>(pub(crate) &'a JobId);
 
 impl Command for GetJobMeta<'_> {
     type Output = JobMeta;
+    const REPEATABLE: bool = true;
 
     fn line(&self) -> Line {
         Line::new("get_job_meta").word(self.0.as_str())

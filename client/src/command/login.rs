@@ -15,6 +15,7 @@ pub(crate) struct CertLogin<'a> {
 impl Command for CertLogin<'_> {
     /// The session token.
     type Output = String;
+    const REPEATABLE: bool = false;
 
     fn line(&self) -> Line {
         Line::new("_cert_login").word(self.user)
@@ -68,6 +69,7 @@ pub(crate) struct Commands;
 
 impl Command for Commands {
     type Output = Vec<CommandDescription>;
+    const REPEATABLE: bool = true;
 
     fn line(&self) -> Line {
         Line::new("_commands")
@@ -100,6 +102,7 @@ pub(crate) struct Logout;
 
 impl Command for Logout {
     type Output = ();
+    const REPEATABLE: bool = true;
 
     fn line(&self) -> Line {
         Line::new("_logout")

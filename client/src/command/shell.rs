@@ -12,6 +12,7 @@ pub(crate) struct PrintDirectory<'a>(pub(crate) &'a Target);
 
 impl Command for PrintDirectory<'_> {
     type Output = String;
+    const REPEATABLE: bool = true;
     const STREAMED: bool = true;
 
     fn line(&self) -> Line {
@@ -33,6 +34,7 @@ pub(crate) struct List<'a> {
 
 impl Command for List<'_> {
     type Output = String;
+    const REPEATABLE: bool = true;
     const STREAMED: bool = true;
 
     fn line(&self) -> Line {
@@ -63,6 +65,7 @@ pub(crate) struct Read<'a> {
 
 impl Command for Read<'_> {
     type Output = String;
+    const REPEATABLE: bool = true;
     const STREAMED: bool = true;
 
     fn line(&self) -> Line {
@@ -121,6 +124,7 @@ impl<'a> Grep<'a> {
 
 impl Command for Grep<'_> {
     type Output = String;
+    const REPEATABLE: bool = true;
     const STREAMED: bool = true;
 
     fn line(&self) -> Line {

@@ -13,6 +13,7 @@ pub(crate) struct ClientJobStatus<'a>(pub(crate) &'a [SiteName]);
 
 impl Command for ClientJobStatus<'_> {
     type Output = Vec<SiteJob>;
+    const REPEATABLE: bool = true;
 
     fn line(&self) -> Line {
         Line::new("check_status").word("client").words(self.0)
@@ -32,6 +33,7 @@ pub(crate) struct ReportEnvironment<'a>(pub(crate) &'a [SiteName]);
 
 impl Command for ReportEnvironment<'_> {
     type Output = Vec<SiteEnvironment>;
+    const REPEATABLE: bool = true;
 
     fn line(&self) -> Line {
         Line::new("report_env").words(self.0)
@@ -61,6 +63,7 @@ pub(crate) struct ReportResources<'a>(pub(crate) &'a Targets);
 
 impl Command for ReportResources<'_> {
     type Output = Vec<ResourceReport>;
+    const REPEATABLE: bool = true;
 
     fn line(&self) -> Line {
         Line::new("report_resources").words(self.0.words())
@@ -79,6 +82,7 @@ pub(crate) struct ReportVersion<'a>(pub(crate) &'a Targets);
 
 impl Command for ReportVersion<'_> {
     type Output = Vec<SiteVersion>;
+    const REPEATABLE: bool = true;
 
     fn line(&self) -> Line {
         Line::new("report_version").words(self.0.words())

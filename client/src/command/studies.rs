@@ -12,6 +12,7 @@ pub(crate) struct ListStudies;
 
 impl Command for ListStudies {
     type Output = StudyListing;
+    const REPEATABLE: bool = true;
 
     fn line(&self) -> Line {
         Line::new("list_studies")

@@ -12,6 +12,7 @@ pub(crate) struct GetSystemInfo;
 
 impl Command for GetSystemInfo {
     type Output = SystemInfo;
+    const REPEATABLE: bool = true;
 
     fn line(&self) -> Line {
         Line::new("check_status").word("server")
@@ -31,6 +32,7 @@ pub(crate) struct CheckStatus<'a>(pub(crate) &'a Targets);
 
 impl Command for CheckStatus<'_> {
     type Output = SystemStatus;
+    const REPEATABLE: bool = true;
 
     fn line(&self) -> Line {
         Line::new("check_status").words(self.0.words())

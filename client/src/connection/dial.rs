@@ -1,5 +1,6 @@
 //! Opening a link: TCP, TLS, WebSocket.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -17,12 +18,19 @@ use crate::startup_kit::{ConnectionSecurity, Scheme, StartupKit};
 use crate::{Error, ErrorKind, Phase};
 
 /// Opens links to one server, as often as needed.
+#[derive(Clone)]
 pub(crate) enum Dialer {
     /// Over the network, as the startup kit says.
-    Network(Box<Network>),
+    Network(Arc<Network>),
     /// Links that a test made.
     #[cfg(test)]
-    Memory(std::sync::Mutex<std::collections::VecDeque<Link>>),
+    Memory(Arc<std::sync::Mutex<std::collections::VecDeque<Link>>>),
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialer(..)")
+    }
 }
 
 /// What it takes to open a link over the network.
@@ -41,7 +49,7 @@ impl Dialer {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let tls = tls::config(&kit)?;
-        Ok(Self::Network(Box::new(Network { kit, tls })))
+        Ok(Self::Network(Arc::new(Network { kit, tls })))
     }
 
     /// Opens a link.

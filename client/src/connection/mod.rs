@@ -63,6 +63,8 @@ pub(crate) enum Fault {
 /// What handles ask of the task.
 enum Ask {
     Request(Box<Pending>),
+    /// A message that wants no reply.
+    Notify(Box<OutgoingRequest>),
     /// What to stamp on messages and what to expect of the server's from now on.
     Admit {
         admission: Box<Admission>,
@@ -124,6 +126,15 @@ impl Connection {
         let (reply, answer) = oneshot::channel();
         self.ask(Ask::Request(Box::new(Pending { request, timeout, reply }))).await?;
         answer.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    /// Sends a message that wants no reply, if the connection is up.
+    ///
+    /// # Cancel safety
+    /// Dropping the future sends nothing.
+    pub(crate) async fn notify(&self, request: OutgoingRequest) {
+        // Nobody waits for what became of it.
+        let _ = self.ask(Ask::Notify(Box::new(request))).await;
     }
 
     /// Stamps every message from now on, and admits only messages that the server stamped.

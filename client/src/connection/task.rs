@@ -189,6 +189,7 @@ impl Task {
                 },
                 ask = self.seat.asks.recv() => match ask {
                     Some(Ask::Request(pending)) => self.start(endpoint, *pending),
+                    Some(Ask::Notify(request)) => endpoint.notify(self.clock.now(), *request),
                     Some(Ask::Admit { admission, done }) => {
                         apply(&admission, endpoint);
                         self.admission = Some(admission);
@@ -251,6 +252,7 @@ impl Task {
             };
             let mut pending = match ask {
                 Ask::Request(pending) => pending,
+                Ask::Notify(_) => continue,
                 Ask::Admit { admission, done } => {
                     self.admission = Some(admission);
                     let _ = done.send(());

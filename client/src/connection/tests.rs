@@ -1,7 +1,7 @@
 //! The connection against a scripted server, over memory and in paused time.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -106,7 +106,7 @@ impl Server {
 fn dialer(count: usize) -> (Dialer, VecDeque<Server>) {
     let (links, servers) =
         (0..count).map(|_| Link::memory_pair()).map(|(ours, theirs)| (ours, Server::new(theirs))).unzip();
-    (Dialer::Memory(Mutex::new(links)), servers)
+    (Dialer::Memory(Arc::new(Mutex::new(links))), servers)
 }
 
 async fn open(dialer: Dialer) -> Result<Connection, Error> {

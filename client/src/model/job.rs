@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use flare_wire::hci::JsonObject;
 
-use super::JobStatus;
 use super::fields::Fields;
+use super::{JobId, JobStatus};
 
 /// One line of a job list.
 #[non_exhaustive]
@@ -40,6 +40,26 @@ impl JobSummary {
             extra: fields.extra(),
         }
     }
+}
+
+/// A job that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedJob {
+    /// The id.
+    pub job_id: JobId,
+    /// Submit tokens that stand for a deleted job from now on.
+    pub submit_records_marked_deleted: u64,
+}
+
+/// The job that a submit token stood for, and that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedSubmission {
+    /// The id it had.
+    pub job_id: JobId,
+    /// The state of the token: `job_deleted`.
+    pub state: String,
+    /// When the job was deleted: ISO 8601, UTC.
+    pub deleted_time: String,
 }
 
 /// Everything the server stores about a job.

@@ -6,6 +6,7 @@
 
 pub(crate) mod fields;
 mod job;
+mod job_log;
 mod name;
 mod query;
 mod shell;
@@ -15,7 +16,8 @@ mod study;
 mod system;
 mod target;
 
-pub use job::{JobMeta, JobSummary};
+pub use job::{DeletedJob, DeletedSubmission, JobMeta, JobSummary};
+pub use job_log::{JobLogs, LogConfig, LogFile, LogTarget};
 pub use name::{JobId, SiteName, StudyName, SubmitToken};
 pub use query::JobQuery;
 pub use shell::{FileName, FolderPath, ShellOptions};

@@ -127,6 +127,13 @@ checked_text! {
     SubmitToken, check_submit_token
 }
 
+impl SubmitToken {
+    /// A token that nobody else has.
+    pub(crate) fn random(random: &mut flare_wire::Randomness) -> Self {
+        Self(random.uuid())
+    }
+}
+
 fn check_submit_token(text: &str) -> Result<(), Error> {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
     if (1..=MAX_SUBMIT_TOKEN).contains(&text.len()) && text.chars().all(inner) {

@@ -1,42 +1,52 @@
 //! From an open link to a session: admission, `_cert_login`, `_commands`.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use flare_wire::Randomness;
 use flare_wire::auth::{LoginHeaders, proof_text};
 use flare_wire::cell::Headers;
 use flare_wire::hci::Request;
-use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::{Inner, Message, Session, remaining, send};
-use crate::clock::Clock;
+use super::{Message, remaining, send};
+use crate::clock::{Clock, randomness};
 use crate::command::{CertLogin, Command, Commands};
-use crate::connection::{Connection, admit};
-use crate::model::StudyName;
+use crate::connection::{Connection, Dialer, admit};
+use crate::model::{CommandDescription, StudyName};
 use crate::startup_kit::StartupKit;
 use crate::{Phase, Result, verdict};
 
-/// Makes a session of an open connection.
+/// How connections and logins of a session are made.
+#[derive(Debug, Clone)]
+pub(crate) struct Opening {
+    pub(crate) dialer: Dialer,
+    pub(crate) clock: Clock,
+    pub(crate) connect_timeout: Duration,
+    /// How long a command tries to get over a lost connection.
+    pub(crate) reconnect_timeout: Duration,
+    /// Whether the session logs in again when the server has ended it.
+    pub(crate) renews: bool,
+}
+
+/// An open connection with a login.
+pub(crate) struct Opened {
+    pub(crate) connection: Connection,
+    pub(crate) token: String,
+    pub(crate) commands: Vec<CommandDescription>,
+}
+
+/// Connects, verifies the server, registers and logs in.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
-pub(crate) async fn log_in(
-    connection: Connection,
-    kit: Arc<StartupKit>,
-    study: StudyName,
-    command_timeout: Option<Duration>,
-    clock: Clock,
-    mut random: Randomness,
-    deadline: Instant,
-) -> Result<Session> {
+pub(crate) async fn open(opening: &Opening, kit: &StartupKit, study: &StudyName, deadline: Instant) -> Result<Opened> {
+    let clock = opening.clock;
+    let mut random = randomness()?;
+    let patience = opening.connect_timeout.min(remaining(deadline));
+    let connection = Connection::open(opening.dialer.clone(), clock, random.fork(), patience).await?;
     let mut salts = random.fork();
     // Both signatures take a millisecond each. That of the login needs nothing from the server, so it is made while the
     // answer to the challenge is on its way.
-    let (admission, signature) = tokio::join!(admit(&connection, &kit, clock, &mut random, deadline), async {
+    let (admission, signature) = tokio::join!(admit(&connection, kit, clock, &mut random, deadline), async {
         tokio::task::yield_now().await;
         kit.key().sign(&mut salts, &proof_text(kit.username(), ""))
     });
@@ -46,17 +56,7 @@ pub(crate) async fn log_in(
     let headers = LoginHeaders::new(kit.username(), kit.certificate_pem(), &signature, study.as_str()).to_headers();
     let token = step(&connection, &login, None, headers, deadline, Phase::Login).await?;
     let commands = step(&connection, &Commands, Some(&token), Headers::new(), deadline, Phase::CommandList).await?;
-    let inner = Inner {
-        connection,
-        kit,
-        study,
-        token,
-        commands,
-        command_timeout: Mutex::new(command_timeout),
-        closed: AtomicBool::new(false),
-        ended: OnceCell::new(),
-    };
-    Ok(Session { inner: Arc::new(inner) })
+    Ok(Opened { connection, token, commands })
 }
 
 async fn step<C: Command>(

@@ -1,25 +1,37 @@
 //! A logged-in session: run commands, close.
 
+mod download;
+mod job_logs;
 mod jobs;
 mod login;
 mod logs;
+mod monitor;
+mod renewal;
 mod shell;
 mod sites;
 mod studies;
+mod submit;
 mod system;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flare_wire::cell::{Headers, Payload, channel};
 use flare_wire::endpoint::OutgoingRequest;
-use flare_wire::hci::{Reply, Request};
+use flare_wire::hci::{JsonObject, Reply, Request};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-pub(crate) use login::log_in;
+pub use download::Download;
+pub(crate) use download::local as local_file;
+pub use job_logs::JobLogsQuery;
+pub(crate) use login::{Opened, Opening, open};
+pub use monitor::{JobUpdate, JobWatch, MonitorOptions, MonitorReturnCode};
+pub use submit::{Progress, SubmitJob};
+
+use renewal::{Pauses, Remedy, remedy};
 
 use crate::command::{Command, Line, Logout};
 use crate::connection::Connection;
@@ -48,20 +60,65 @@ pub struct Session {
 }
 
 struct Inner {
-    connection: Connection,
+    opening: Opening,
     kit: Arc<StartupKit>,
     study: StudyName,
-    token: String,
     commands: Vec<CommandDescription>,
-    command_timeout: std::sync::Mutex<Option<Duration>>,
+    command_timeout: Mutex<Option<Duration>>,
     closed: AtomicBool,
     ended: OnceCell<()>,
+    live: Mutex<Arc<Live>>,
+    /// Held by whoever logs in again.
+    renewing: tokio::sync::Mutex<()>,
+}
+
+/// The connection and the login that the session has at the moment.
+struct Live {
+    /// Grows with every login.
+    generation: u64,
+    connection: Connection,
+    token: String,
+}
+
+impl Inner {
+    fn live(&self) -> MutexGuard<'_, Arc<Live>> {
+        // Nothing that holds the lock can panic; even then the value is a whole one.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a new login in place of the present one, whose connection ends when nobody uses it any more.
+    fn replace(&self, generation: u64, opened: Opened) {
+        let Opened { connection, token, .. } = opened;
+        *self.live() = Arc::new(Live { generation, connection, token });
+    }
 }
 
 impl Session {
     /// Begins to open a session with this kit.
     pub fn builder(kit: StartupKit) -> SessionBuilder {
         SessionBuilder::new(kit)
+    }
+
+    pub(crate) fn new(
+        opening: Opening,
+        kit: Arc<StartupKit>,
+        study: StudyName,
+        command_timeout: Option<Duration>,
+        opened: Opened,
+    ) -> Self {
+        let Opened { connection, token, commands } = opened;
+        let inner = Inner {
+            opening,
+            kit,
+            study,
+            commands,
+            command_timeout: Mutex::new(command_timeout),
+            closed: AtomicBool::new(false),
+            ended: OnceCell::new(),
+            live: Mutex::new(Arc::new(Live { generation: 0, connection, token })),
+            renewing: tokio::sync::Mutex::new(()),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// The kit that the session was opened with.
@@ -111,9 +168,9 @@ impl Session {
         *self.command_timeout_slot() = None;
     }
 
-    fn command_timeout_slot(&self) -> std::sync::MutexGuard<'_, Option<Duration>> {
+    fn command_timeout_slot(&self) -> MutexGuard<'_, Option<Duration>> {
         // Nothing that holds the lock can panic; even then the value is a whole one.
-        self.inner.command_timeout.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner.command_timeout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a command line as it is and gives the reply as it came, refusals included.
@@ -139,30 +196,69 @@ impl Session {
     /// # Cancel safety
     /// The server may carry out the command although the future was dropped.
     pub async fn do_command(&self, line: &str) -> Result<Reply> {
-        self.exchange(&Line::raw(line), true).await
+        let line = Line::raw(line);
+        let how = How { streamed: true, is_repeatable: false, meta: JsonObject::new() };
+        self.exchange(&line, &how).await.map_err(|error| error.in_command(line.name()))
     }
 
     /// Runs one command: sends its line, checks the verdict, reads the reply.
     async fn run<C: Command>(&self, command: &C) -> Result<C::Output> {
-        let line = command.line();
-        let reply = self.exchange(&line, C::STREAMED).await?;
-        verdict::of_reply(reply).and_then(|reply| command.read(reply)).map_err(|error| error.in_command(line.name()))
+        let name = command.line();
+        self.run_unnamed(command).await.map_err(|error| error.in_command(name.name()))
     }
 
-    async fn exchange(&self, line: &Line, streamed: bool) -> Result<Reply> {
-        if self.inner.closed.load(Ordering::Acquire) && !self.inner.connection.is_expired() {
-            return Err(Error::new(ErrorKind::SessionClosed, "the session is closed").in_command(line.name()));
+    /// As [`run`](Self::run), for a command that is a part of something else: its name is not in the error.
+    async fn run_unnamed<C: Command>(&self, command: &C) -> Result<C::Output> {
+        let how = How { streamed: C::STREAMED, is_repeatable: C::REPEATABLE, meta: command.meta() };
+        let reply = self.exchange(&command.line(), &how).await?;
+        verdict::of_reply(reply).and_then(|reply| command.read(reply))
+    }
+
+    /// Sends a line until it is answered, as far as that is safe; see [`renewal`].
+    async fn exchange(&self, line: &Line, how: &How) -> Result<Reply> {
+        let mut pauses = Pauses::until(self.give_up_time());
+        loop {
+            let live = self.live()?;
+            let failed = match self.exchange_once(&live, line, how).await {
+                Ok(reply) => match verdict::of_session(&reply) {
+                    Some(inactive) if self.inner.opening.renews => inactive,
+                    _ => return Ok(reply),
+                },
+                Err(error) => error,
+            };
+            match remedy(&failed, how.is_repeatable) {
+                Remedy::Renew if self.inner.opening.renews => {
+                    // A login that works and a session that does not would go round for ever.
+                    if !pauses.pause().await {
+                        return Err(failed);
+                    }
+                    self.renew(&live, &mut pauses).await?;
+                }
+                Remedy::Repeat if pauses.pause().await => {}
+                _ => return Err(failed),
+            }
         }
+    }
+
+    async fn exchange_once(&self, live: &Live, line: &Line, how: &How) -> Result<Reply> {
         let timeout = *self.command_timeout_slot();
-        let mut request = Request { token: Some(self.inner.token.clone()), ..Request::new(line.as_str()) };
+        let mut request = Request { token: Some(live.token.clone()), ..Request::new(line.as_str()) };
+        request.meta.clone_from(&how.meta);
         if let Some(timeout) = timeout {
             request.meta.insert("cmd_timeout".to_owned(), timeout.as_secs_f64().into());
         }
         let patience = timeout.unwrap_or(SERVER_WAITS) + REPLY_MARGIN;
-        let message = Message { headers: Headers::new(), request, streamed };
-        send(&self.inner.connection, message, patience, Phase::Command)
-            .await
-            .map_err(|error| error.in_command(line.name()))
+        let message = Message { headers: Headers::new(), request, streamed: how.streamed };
+        send(&live.connection, message, patience, Phase::Command).await
+    }
+
+    /// The connection and login to use now.
+    fn live(&self) -> Result<Arc<Live>> {
+        let live = Arc::clone(&self.inner.live());
+        if self.inner.closed.load(Ordering::Acquire) && !live.connection.is_expired() {
+            return Err(Error::new(ErrorKind::SessionClosed, "the session is closed"));
+        }
+        Ok(live)
     }
 
     /// Logs out and closes the connection. Commands that are under way fail with
@@ -189,20 +285,22 @@ impl Session {
     }
 
     async fn end(&self) {
-        if !self.inner.connection.is_expired() {
+        let live = Arc::clone(&self.inner.live());
+        if !live.connection.is_expired() {
             let line = Logout.line();
-            let request = Request { token: Some(self.inner.token.clone()), ..Request::new(line.as_str()) };
+            let request = Request { token: Some(live.token.clone()), ..Request::new(line.as_str()) };
             let message = Message { headers: Headers::new(), request, streamed: Logout::STREAMED };
             // A session that cannot be ended in order ends with its connection, and on the server with time.
-            let _ = send(&self.inner.connection, message, LOGOUT_TIMEOUT, Phase::Close).await;
+            let _ = send(&live.connection, message, LOGOUT_TIMEOUT, Phase::Close).await;
         }
-        self.inner.connection.close().await;
+        live.connection.close().await;
     }
 
-    /// True when the session was closed on this side, or ended by the server.
+    /// True when the session was closed on this side; or ended by the server, if it was told not to log in again.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.inner.closed.load(Ordering::Acquire) || self.inner.connection.is_expired()
+        let has_ended = || !self.inner.opening.renews && self.inner.live().connection.is_expired();
+        self.inner.closed.load(Ordering::Acquire) || has_ended()
     }
 }
 
@@ -212,13 +310,20 @@ impl fmt::Debug for Session {
         f.debug_struct("Session")
             .field("kit", &self.inner.kit)
             .field("study", &self.inner.study)
-            .field("connection", &self.inner.connection)
+            .field("connection", &self.inner.live().connection)
             .finish_non_exhaustive()
     }
 }
 
 pub(crate) fn checked_timeout(timeout: Duration) -> Result<Duration> {
     if timeout.is_zero() { Err(Error::argument("the command timeout is zero")) } else { Ok(timeout) }
+}
+
+/// How a line is sent.
+struct How {
+    streamed: bool,
+    is_repeatable: bool,
+    meta: JsonObject,
 }
 
 /// An admin request on its way.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flare_client::ErrorKind;
+use flare_client::{ErrorKind, Session, StartupKit};
 use flare_wire::auth::SessionToken;
 use flare_wire::cell::{Encoding, Payload, SERVER, channel, headers};
 use flare_wire::hci::Item;
@@ -99,7 +99,8 @@ async fn announced(context: Context) -> CaseResult {
 
 async fn client(context: Context) -> CaseResult {
     let simulator = simulator(&context).await?;
-    let session = context.connect(&simulator.admin(Role::Lead)?).await?;
+    let kit = StartupKit::open(simulator.admin(Role::Lead)?.path)?;
+    let session = Session::builder(kit).renew(false).connect().await?;
     simulator.skip_time(IDLE_LIMIT + PASS + Duration::from_secs(1));
     until("the session is closed", || session.is_closed()).await?;
     match session.list_studies().await {

@@ -1,0 +1,387 @@
+//! Downloading what a job left: into a folder beside the destination, which takes its place when all is there.
+//!
+//! Source: `reference/wire-protocol.md` section 9, `reference/client-api.md` section 5.5.
+
+use std::fmt;
+use std::fs;
+use std::future::IntoFuture;
+use std::path::{Component, Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use flare_wire::cell::ReturnCode;
+use flare_wire::endpoint::OutgoingRequest;
+use flare_wire::transfer::download::{self, Conclusion, Pull, PullReply};
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt as _;
+
+use super::renewal::Pauses;
+use super::submit::{Listener, Progress};
+use super::{Live, Session};
+use crate::clock::randomness;
+use crate::command::{DownloadComponents, DownloadJob, DownloadOffer, OfferedFile};
+use crate::connection::Fault;
+use crate::model::JobId;
+use crate::unpack::unpack;
+use crate::{Error, ErrorKind, Phase, Result, verdict};
+
+/// How often the same piece is asked for before a download is given up, the first time included.
+const MAX_ATTEMPTS: usize = 4;
+
+/// Pause before a piece is asked for again that did not come in time; doubles, as with the official client.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How often a whole download is begun, since the server has forgotten what it offered (it was restarted).
+const MAX_OFFERS: usize = 3;
+
+/// Names that are tried for a folder whose own name is taken: `<id>__1`, `<id>__2`, ...
+const MAX_NAMES: usize = 1000;
+
+/// Which files of a job are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Result,
+    Components,
+}
+
+/// A download that is about to begin; made by [`Session::download_job_result`] or
+/// [`Session::download_job_components`], and awaited.
+#[must_use = "nothing is downloaded until this is awaited"]
+pub struct Download {
+    session: Session,
+    job_id: JobId,
+    what: What,
+    destination: Option<PathBuf>,
+    listener: Option<Listener>,
+}
+
+impl Session {
+    /// Downloads the result of a job that has ended: `job/` as it was submitted, `workspace/` as the run left it on the
+    /// server (if it ran), `meta.json`. Gives the folder that holds them.
+    ///
+    /// The folder is `<download folder of the kit>/<job id>` unless a [destination](Download::destination) is given. If
+    /// there is one of that name already it gets another: `<job id>__1`, `__2`, and so on. (The official client moves a
+    /// download into a folder that is there, and returns the path of that.) It appears when all is there; a download that
+    /// fails or is dropped leaves nothing behind.
+    ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session, job_id: flare_client::JobId) -> flare_client::Result<()> {
+    /// let folder = session.download_job_result(&job_id).destination("results").await?;
+    /// println!("{}", std::fs::read_to_string(folder.join("workspace/log.txt")).unwrap_or_default());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`JobNotFound`](ErrorKind::JobNotFound), [`JobRunning`](ErrorKind::JobRunning),
+    /// [`NotAuthorized`](ErrorKind::NotAuthorized), [`LocalFile`](ErrorKind::LocalFile) when it cannot be written here,
+    /// [`ProtocolViolation`](ErrorKind::ProtocolViolation) when a file would leave the folder, and those of
+    /// [`Session::do_command`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future removes what was downloaded so far.
+    pub fn download_job_result(&self, job_id: &JobId) -> Download {
+        self.download(job_id, What::Result)
+    }
+
+    /// Downloads the further components of a job, such as `ERRORLOG_site-1`; see
+    /// [`download_job_result`](Session::download_job_result).
+    ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session, job_id: flare_client::JobId) -> flare_client::Result<()> {
+    /// if !session.list_job_components(&job_id).await?.is_empty() {
+    ///     session.download_job_components(&job_id).destination("errors").await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Session::download_job_result`]; [`Refused`](ErrorKind::Refused) when the job has none.
+    ///
+    /// # Cancel safety
+    /// As [`Session::download_job_result`].
+    pub fn download_job_components(&self, job_id: &JobId) -> Download {
+        self.download(job_id, What::Components)
+    }
+
+    fn download(&self, job_id: &JobId, what: What) -> Download {
+        Download { session: self.clone(), job_id: job_id.clone(), what, destination: None, listener: None }
+    }
+}
+
+impl Download {
+    /// Into a folder below this one, which is made if it is not there.
+    pub fn destination(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.destination = Some(folder.into());
+        self
+    }
+
+    /// Calls `listener` with the bytes that have arrived so far, of all files together. How many come is not known
+    /// before.
+    pub fn on_progress(mut self, listener: impl FnMut(Progress) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Box::new(listener));
+        self
+    }
+
+    async fn run(mut self) -> Result<PathBuf> {
+        let name = match self.what {
+            What::Result => "download_job",
+            What::Components => "download_job_components",
+        };
+        self.fetch().await.map_err(|error| error.in_command(name))
+    }
+
+    async fn fetch(&mut self) -> Result<PathBuf> {
+        // What the server refuses is known before a folder is made.
+        let mut offer = self.offer().await?;
+        let parent = self.destination.clone().unwrap_or_else(|| self.session.inner.kit.download_dir());
+        for attempt in 1.. {
+            let staging = Staging::create(&parent, self.job_id.as_str())?;
+            match self.files(&offer, &staging).await {
+                Ok(()) => {
+                    let (path, job_id) = (staging.path.clone(), self.job_id.clone());
+                    blocking(move || unpack(&path)).await?;
+                    return staging.publish(&parent, job_id.as_str());
+                }
+                Err(Broken::Forgotten) if attempt < MAX_OFFERS => {
+                    drop(staging);
+                    offer = self.offer().await?;
+                }
+                Err(Broken::Forgotten) => break,
+                Err(Broken::Failed(error)) => return Err(error),
+            }
+        }
+        Err(Error::new(ErrorKind::ConnectionLost, "the server forgets what it offers for download"))
+    }
+
+    async fn offer(&self) -> Result<DownloadOffer> {
+        match self.what {
+            What::Result => self.session.run_unnamed(&DownloadJob(&self.job_id)).await,
+            What::Components => self.session.run_unnamed(&DownloadComponents(&self.job_id)).await,
+        }
+    }
+
+    async fn files(&mut self, offer: &DownloadOffer, staging: &Staging) -> Result<(), Broken> {
+        let mut total = 0;
+        for file in &offer.files {
+            let path = staging.path.join(inner_path(&file.name)?);
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).map_err(|error| local(folder, error))?;
+            }
+            self.file(&offer.source, file, &path, &mut total).await?;
+        }
+        Ok(())
+    }
+
+    async fn file(&mut self, source: &str, file: &OfferedFile, path: &Path, total: &mut u64) -> Result<(), Broken> {
+        let mut out = File::create(path).await.map_err(|error| local(path, error))?;
+        let mut received = 0;
+        loop {
+            let (reply, live) = self.piece(source, &file.reference, received).await?;
+            match reply {
+                PullReply::Data { data, received: end } => {
+                    if data.is_empty() || end != received + data.len() as u64 {
+                        return Err(violation("a piece of a file does not fit behind the one before").into());
+                    }
+                    out.write_all(&data).await.map_err(|error| local(path, error))?;
+                    received = end;
+                    *total += data.len() as u64;
+                    if let Some(listener) = &mut self.listener {
+                        listener(Progress { transferred: *total, total: None });
+                    }
+                }
+                PullReply::Eof { nonce } => {
+                    out.flush().await.map_err(|error| local(path, error))?;
+                    if let Some(nonce) = nonce {
+                        // The server keeps the file for half an hour otherwise; nothing else depends on it.
+                        let conclusion = Pull::conclude(&file.reference, Conclusion::Success { nonce });
+                        live.connection.notify(pull_request(source, &conclusion)).await;
+                    }
+                    return Ok(());
+                }
+                PullReply::Error { .. } => {
+                    return Err(Error::new(ErrorKind::ServerFault, "the server cannot read the file on").into());
+                }
+            }
+        }
+    }
+
+    /// Asks for the piece after the first `received` bytes, as often as it takes: the answer to the same request is the
+    /// same.
+    async fn piece(
+        &self,
+        source: &str,
+        reference: &str,
+        received: u64,
+    ) -> Result<(PullReply, std::sync::Arc<Live>), Broken> {
+        let patience = self.session.inner.kit.download_progress_timeout();
+        let mut pauses = Pauses::until(self.session.give_up_time());
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 1;
+        loop {
+            let live = self.session.live()?;
+            let request = pull_request(source, &Pull::piece(reference, received));
+            let fault = match live.connection.request(request, patience).await {
+                Ok(response) => {
+                    let value = response.payload.value().map_err(unreadable)?;
+                    let reply = PullReply::from_value(&value).map_err(unreadable)?;
+                    return Ok((reply, live));
+                }
+                Err(fault) => fault,
+            };
+            match fault {
+                Fault::Answered { code: ReturnCode::InvalidRequest, .. } => return Err(Broken::Forgotten),
+                Fault::TimedOut { .. } if attempt < MAX_ATTEMPTS => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                    attempt += 1;
+                }
+                Fault::Lost(_) => {
+                    if !pauses.pause().await {
+                        return Err(verdict::of_fault(fault, Phase::Download).into());
+                    }
+                }
+                Fault::Offline(_) | Fault::Expired(_) => self.session.renew(&live, &mut pauses).await?,
+                fault => return Err(verdict::of_fault(fault, Phase::Download).into()),
+            }
+        }
+    }
+}
+
+/// Why a download does not go on.
+enum Broken {
+    /// The server does not know the references any more, and has to be asked for new ones.
+    Forgotten,
+    Failed(Error),
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn pull_request(source: &str, pull: &Pull) -> OutgoingRequest {
+    OutgoingRequest {
+        destination: source.to_owned(),
+        payload: pull.to_payload(),
+        streamed: true,
+        ..OutgoingRequest::plain(download::CHANNEL, download::TOPIC)
+    }
+}
+
+fn violation(message: &str) -> Error {
+    Error::new(ErrorKind::ProtocolViolation, message)
+}
+
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    violation("the answer to a download cannot be read").with_source(error)
+}
+
+pub(crate) fn local(path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::LocalFile, format!("{} cannot be written", path.display())).with_source(error)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::new(ErrorKind::LocalFile, "unpacking was interrupted").with_source(error))?
+}
+
+/// A path that a server gives a file, if it stays below the folder of the download.
+fn inner_path(name: &str) -> Result<PathBuf> {
+    let path = PathBuf::from(name);
+    let stays = path.components().all(|part| matches!(part, Component::Normal(_)));
+    // Windows separators and drives mean nothing here, and would elsewhere.
+    if name.is_empty() || !stays || name.contains(['\\', '\0', ':']) {
+        return Err(violation(&format!("the server offers a file with the name {name:?}, which leaves its folder")));
+    }
+    Ok(path)
+}
+
+/// A folder beside the destination, which is removed unless it takes its place.
+struct Staging {
+    path: PathBuf,
+    is_published: bool,
+}
+
+impl Staging {
+    fn create(parent: &Path, name: &str) -> Result<Self> {
+        fs::create_dir_all(parent).map_err(|error| local(parent, error))?;
+        let path = parent.join(format!(".{name}.{}.partial", randomness()?.uuid()));
+        fs::create_dir(&path).map_err(|error| local(&path, error))?;
+        Ok(Self { path, is_published: false })
+    }
+
+    /// Takes the place of the destination, or of the first one beside it that is free.
+    fn publish(mut self, parent: &Path, name: &str) -> Result<PathBuf> {
+        for number in 0..=MAX_NAMES {
+            let path = parent.join(if number == 0 { name.to_owned() } else { format!("{name}__{number}") });
+            // Making the folder takes the name from everybody else; an empty folder can be replaced.
+            match fs::create_dir(&path) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(local(&path, error)),
+            }
+            fs::rename(&self.path, &path).map_err(|error| {
+                // It is empty, and nobody else's.
+                let _ = fs::remove_dir(&path);
+                local(&path, error)
+            })?;
+            self.is_published = true;
+            return Ok(path);
+        }
+        let message = format!("{} has {MAX_NAMES} downloads of this job already", parent.display());
+        Err(Error::new(ErrorKind::LocalFile, message))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.is_published
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(%error, path = %self.path.display(), "a broken download cannot be removed");
+        }
+    }
+}
+
+impl IntoFuture for Download {
+    type Output = Result<PathBuf>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<PathBuf>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download").field("job_id", &self.job_id).field("what", &self.what).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_below_the_folder_are_taken() {
+        for name in ["job.zip", "a/b.txt", "..a", "ERRORLOG_site-1"] {
+            assert_eq!(inner_path(name).unwrap(), PathBuf::from(name), "{name}");
+        }
+        for name in ["", "..", "../x", "a/../../x", "/etc/passwd", "a\\..\\b", "c:x", "a\0b"] {
+            assert_eq!(inner_path(name).unwrap_err().kind(), ErrorKind::ProtocolViolation, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_whose_name_is_taken_gets_another() {
+        let parent = tempfile::tempdir().unwrap();
+        let published = || Staging::create(parent.path(), "id").unwrap().publish(parent.path(), "id").unwrap();
+        assert_eq!(published(), parent.path().join("id"));
+        assert_eq!(published(), parent.path().join("id__1"));
+        drop(Staging::create(parent.path(), "id").unwrap());
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 2, "nothing is left of the one that broke");
+    }
+}

@@ -1,0 +1,276 @@
+//! Submitting a job: package, upload, and what a lost connection means.
+//!
+//! The command travels with the first piece of the upload, and its reply with the answer to the last. A server runs the
+//! command only when the upload ends, and it does end also when it is aborted midway. So an upload is never aborted, but
+//! left alone: one whose last piece was not sent was not carried out. One whose last piece was sent may have been.
+//! (`reference/wire-protocol.md` section 8, and what a live 2.9.0 server did with an upload that was cut off: nothing.)
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use flare_wire::endpoint::OutgoingRequest;
+use flare_wire::hci::{Reply, Request};
+use flare_wire::transfer::upload::{self, PIECE_SIZE, Piece, PieceReply, UploadContext};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+
+use super::{Live, Session};
+use crate::clock::randomness;
+use crate::command::{Line, Touch, submit_line, submitted};
+use crate::connection::Fault;
+use crate::job_folder::{self, Package};
+use crate::model::{JobId, SubmitToken};
+use crate::{Error, ErrorKind, JsonObject, Phase, Result, verdict};
+
+/// How long the answer to one piece is waited for. A server only writes it to disk.
+const PIECE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the answer to the last piece is waited for: the server reads the whole job before it.
+const LAST_PIECE_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often a submission with a token is tried: each time the whole job is sent.
+const MAX_ATTEMPTS: usize = 5;
+
+/// What an upload as the first word of a session answers that the server has forgotten, whole; any other command
+/// brings the session back (`replies/upload_after_server_restart`, `reference/wire-protocol.md` section 6.5).
+const FORGOTTEN_SESSION: &str = "Exception Occurred: AssertionError: ";
+
+/// How far a transfer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes that are over.
+    pub transferred: u64,
+    /// Bytes altogether, where they are known.
+    pub total: Option<u64>,
+}
+
+/// Whom a transfer tells how far it is.
+pub(super) type Listener = Box<dyn FnMut(Progress) + Send + Sync>;
+
+/// A job that is about to be submitted; made by [`Session::submit_job`], and awaited.
+#[must_use = "a job is submitted when this is awaited"]
+pub struct SubmitJob {
+    session: Session,
+    folder: PathBuf,
+    token: Option<SubmitToken>,
+    wants_token: bool,
+    custom_props: Option<JsonObject>,
+    is_signed: bool,
+    listener: Option<Listener>,
+}
+
+impl Session {
+    /// Submits the job in a folder, which is a path of its own or one below the kit's upload folder.
+    ///
+    /// The job is signed with the kit's key, in the archive that is sent; the folder stays as it is. Memory does not grow
+    /// with the job: the archive is a temporary file.
+    ///
+    /// **Is it safe to repeat?** With a submit token ([`token`](SubmitJob::token), or [`retry_safe`](SubmitJob::retry_safe)),
+    /// the server knows the job again, so a lost connection is repaired here and the one job id is returned. Without a
+    /// token a submission is never repeated, and [`Error::may_have_run`] tells whether the server may have accepted the
+    /// job.
+    ///
+    /// ```no_run
+    /// # async fn example(session: flare_client::Session) -> flare_client::Result<()> {
+    /// let job_id = session.submit_job("jobs/hello").retry_safe().on_progress(|progress| println!("{progress:?}")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidJob`](ErrorKind::InvalidJob): there is no such folder, it cannot be packed, or the server does not
+    /// accept the definition. [`SubmitTokenConflict`](ErrorKind::SubmitTokenConflict) with [`Error::existing_job`],
+    /// [`SubmitTokenJobDeleted`](ErrorKind::SubmitTokenJobDeleted) with [`Error::deleted_submission`],
+    /// [`NotAuthorized`](ErrorKind::NotAuthorized), and those of [`Session::do_command`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future before the last piece was sent submits nothing. Afterwards the server may have accepted the
+    /// job.
+    pub fn submit_job(&self, folder: impl AsRef<Path>) -> SubmitJob {
+        SubmitJob {
+            session: self.clone(),
+            folder: folder.as_ref().to_owned(),
+            token: None,
+            wants_token: false,
+            custom_props: None,
+            is_signed: true,
+            listener: None,
+        }
+    }
+}
+
+impl SubmitJob {
+    /// With this token. Whoever submits the same content again with it gets the same job.
+    pub fn token(mut self, token: SubmitToken) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// With a token that is made for this call, unless one was given: a lost connection is repaired.
+    pub fn retry_safe(mut self) -> Self {
+        self.wants_token = true;
+        self
+    }
+
+    /// Properties that the server keeps in the job's meta under `custom_props`.
+    pub fn custom_props(mut self, props: JsonObject) -> Self {
+        self.custom_props = Some(props);
+        self
+    }
+
+    /// Without signatures. Sites refuse such a job unless they were told otherwise.
+    pub fn unsigned(mut self) -> Self {
+        self.is_signed = false;
+        self
+    }
+
+    /// Calls `listener` whenever a part of the job has arrived. When the job has to be sent again, it begins anew.
+    pub fn on_progress(mut self, listener: impl FnMut(Progress) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Box::new(listener));
+        self
+    }
+
+    async fn run(mut self) -> Result<JobId> {
+        let mut random = randomness()?;
+        if self.wants_token && self.token.is_none() {
+            self.token = Some(SubmitToken::random(&mut random));
+        }
+        let kit = self.session.inner.kit.clone();
+        let (path, name) = job_folder::find(&self.folder, &kit)?;
+        let is_signed = self.is_signed;
+        let packed =
+            tokio::task::spawn_blocking(move || job_folder::package(&path, name, &kit, &mut random, is_signed));
+        let package = packed.await.map_err(|error| {
+            Error::new(ErrorKind::InvalidJob, "packing the job was interrupted").with_source(error)
+        })??;
+        let Package { file, len, folder } = package;
+        let line = submit_line(&folder, self.token.as_ref());
+        let mut file = File::from_std(file);
+        self.attempts(&line, &mut file, len).await.map_err(|error| error.in_command("submit_job"))
+    }
+
+    async fn attempts(&mut self, line: &Line, file: &mut File, len: u64) -> Result<JobId> {
+        let mut pauses = super::renewal::Pauses::until(self.session.give_up_time());
+        let mut was_forgotten = false;
+        for attempt in 1.. {
+            // Whatever is wrong with the connection or the session shows in a command that costs nothing.
+            self.session.run(&Touch).await?;
+            let live = self.session.live()?;
+            let failure = match self.upload(&live, line, file, len).await {
+                Ok(reply) if !was_forgotten && is_forgotten(&reply) => {
+                    was_forgotten = true;
+                    continue;
+                }
+                Ok(reply) => return submitted(reply),
+                Err(failure) => failure,
+            };
+            let is_transient =
+                matches!(failure.kind(), ErrorKind::ConnectionLost | ErrorKind::TimedOut | ErrorKind::SessionExpired);
+            if self.token.is_none() || !is_transient || attempt >= MAX_ATTEMPTS || !pauses.pause().await {
+                return Err(failure);
+            }
+        }
+        Err(Error::new(ErrorKind::ConnectionLost, "the job could not be sent"))
+    }
+
+    /// Sends the whole job; gives the reply of the command.
+    async fn upload(&mut self, live: &Live, line: &Line, file: &mut File, len: u64) -> Result<Reply> {
+        let unreadable =
+            |error| Error::new(ErrorKind::InvalidJob, "the archive of the job cannot be read").with_source(error);
+        file.rewind().await.map_err(unreadable)?;
+        let user = self.session.inner.kit.username().to_owned();
+        let transaction = randomness()?.uuid();
+        let mut request = Request { token: Some(live.token.clone()), ..Request::new(line.as_str()) };
+        if let Some(props) = &self.custom_props {
+            request.meta.insert("custom_props".to_owned(), props.clone().into());
+        }
+        let mut context =
+            Some(UploadContext { request: request.to_json(), file_size: len, file_name: "job.zip".to_owned() });
+        let mut sent = 0;
+        for sequence in 0.. {
+            let size = usize::try_from(len - sent).unwrap_or(usize::MAX).min(PIECE_SIZE);
+            let mut data = vec![0; size];
+            file.read_exact(&mut data).await.map_err(unreadable)?;
+            // A file that is a multiple of the piece ends with an empty one, as the official client has it.
+            let eof = size < PIECE_SIZE;
+            let piece = Piece {
+                transaction: transaction.clone(),
+                sequence,
+                context: context.take(),
+                data,
+                size: size as u64,
+                eof,
+                has_peer_props: true,
+            };
+            let outgoing = OutgoingRequest {
+                payload: piece.into_payload(&user),
+                streamed: true,
+                ..OutgoingRequest::plain(upload::CHANNEL, upload::REQUEST)
+            };
+            let patience = if eof { LAST_PIECE_PATIENCE } else { PIECE_PATIENCE };
+            let answered = live.connection.request(outgoing, patience).await;
+            let reply = answered.map_err(|fault| lost(fault, eof)).and_then(|response| {
+                let violation = || Error::new(ErrorKind::ProtocolViolation, "the answer to a piece cannot be read");
+                let value = response.payload.value().map_err(|error| violation().with_source(error))?;
+                PieceReply::from_value(&value).map_err(|error| violation().with_source(error))
+            })?;
+            sent += size as u64;
+            if reply.return_code != PieceReply::OK {
+                return Err(refused(&reply));
+            }
+            if let Some(listener) = &mut self.listener {
+                listener(Progress { transferred: sent, total: Some(len) });
+            }
+            if eof {
+                let missing = || Error::new(ErrorKind::ProtocolViolation, "the server took the job and did not reply");
+                let text = reply.end_result.ok_or_else(|| missing().after_sending())?;
+                return Reply::parse(&text).map_err(|error| missing().after_sending().with_source(error));
+            }
+        }
+        Err(Error::new(ErrorKind::InvalidJob, "the job has too many pieces"))
+    }
+}
+
+/// What it means that a piece was not answered.
+fn lost(fault: Fault, was_last: bool) -> Error {
+    // Only the last piece makes the server run the command.
+    let phase = if was_last { Phase::Command } else { Phase::Upload };
+    verdict::of_fault(fault, phase)
+}
+
+/// A piece that the server did not take. It has run the command all the same, on what it had.
+fn refused(reply: &PieceReply) -> Error {
+    let error =
+        Error::new(ErrorKind::ServerFault, format!("the server did not take the upload: {}", reply.return_code))
+            .with_code(reply.return_code.as_str());
+    match reply.end_result.as_deref().map(Reply::parse) {
+        None => error,
+        Some(Ok(reply)) => match submitted(reply) {
+            Ok(job_id) => error.after_sending().with_existing_job(job_id),
+            Err(refusal) => error.with_source(refusal),
+        },
+        Some(Err(_)) => error.after_sending(),
+    }
+}
+
+fn is_forgotten(reply: &Reply) -> bool {
+    reply.data.iter().any(|item| matches!(item, crate::Item::Error(text) if text == FORGOTTEN_SESSION))
+}
+
+impl IntoFuture for SubmitJob {
+    type Output = Result<JobId>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<JobId>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl fmt::Debug for SubmitJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubmitJob").field("folder", &self.folder).field("token", &self.token).finish_non_exhaustive()
+    }
+}

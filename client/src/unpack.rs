@@ -1,0 +1,123 @@
+//! Unpacking the archives of a download, none of which may write anywhere else.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::{Component, Path, PathBuf};
+
+use zip::ZipArchive;
+
+use crate::session::local_file;
+use crate::{Error, ErrorKind, Result};
+
+/// Bytes that are written at a time.
+const COPY_BUFFER: usize = 256 * 1024;
+
+/// Replaces every `NAME.zip` in a folder by a folder `NAME` with what was in it, as the official client does.
+pub(crate) fn unpack(folder: &Path) -> Result<()> {
+    let entries = fs::read_dir(folder).map_err(|error| local_file(folder, error))?;
+    for entry in entries {
+        let path = entry.map_err(|error| local_file(folder, error))?.path();
+        if path.extension().is_some_and(|extension| extension == "zip") {
+            let target = path.with_extension("");
+            unpack_one(&path, &target)?;
+            fs::remove_file(&path).map_err(|error| local_file(&path, error))?;
+        }
+    }
+    Ok(())
+}
+
+fn unpack_one(archive: &Path, target: &Path) -> Result<()> {
+    let bad = |what: String| Error::new(ErrorKind::ProtocolViolation, format!("{}: {what}", file_name(archive)));
+    let file = File::open(archive).map_err(|error| local_file(archive, error))?;
+    let mut zip = ZipArchive::new(file).map_err(|error| bad("no zip archive".to_owned()).with_source(error))?;
+    fs::create_dir_all(target).map_err(|error| local_file(target, error))?;
+    for index in 0..zip.len() {
+        let mut entry =
+            zip.by_index(index).map_err(|error| bad("an entry cannot be read".to_owned()).with_source(error))?;
+        let name = entry.name().map(std::borrow::Cow::into_owned);
+        let name = name.map_err(|error| bad("an entry has no usable name".to_owned()).with_source(error))?;
+        if entry.is_symlink() {
+            return Err(bad(format!("the entry {name:?} is a symbolic link")));
+        }
+        let inner = inner_path(&name).ok_or_else(|| bad(format!("the entry {name:?} leaves its folder")))?;
+        let path = target.join(inner);
+        if entry.is_dir() {
+            fs::create_dir_all(&path).map_err(|error| local_file(&path, error))?;
+            continue;
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|error| local_file(parent, error))?;
+        }
+        let file = File::create_new(&path).map_err(|error| local_file(&path, error))?;
+        let mut out = BufWriter::with_capacity(COPY_BUFFER, file);
+        io::copy(&mut entry, &mut out)
+            .map_err(|error| bad(format!("the entry {name:?} is damaged")).with_source(error))?;
+        out.into_inner().map_err(|error| local_file(&path, error.into_error()))?;
+    }
+    Ok(())
+}
+
+/// The path of an entry, if it stays below the folder of its archive.
+fn inner_path(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(name);
+    let stays = path.components().all(|part| matches!(part, Component::Normal(_)));
+    (stays && path.components().next().is_some() && !name.contains(['\\', '\0'])).then_some(path)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    fn unpacked(entries: &[(&str, &[u8])], link: Option<&str>) -> (tempfile::TempDir, Result<()>) {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("download");
+        fs::create_dir(&inner).unwrap();
+        let mut zip = ZipWriter::new(File::create(inner.join("job.zip")).unwrap());
+        for (name, content) in entries {
+            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+            zip.write_all(content).unwrap();
+        }
+        if let Some(name) = link {
+            zip.add_symlink(name, "/etc", SimpleFileOptions::default()).unwrap();
+        }
+        zip.finish().unwrap();
+        let result = unpack(&inner);
+        (folder, result)
+    }
+
+    #[test]
+    fn an_archive_becomes_a_folder() {
+        let (folder, result) = unpacked(&[("j/meta.json", b"{}"), ("j/app/x.bin", &[7; 100_000])], None);
+        result.unwrap();
+        let folder = folder.path().join("download");
+        assert_eq!(fs::read(folder.join("job/j/app/x.bin")).unwrap(), [7; 100_000]);
+        assert!(folder.join("job/j/meta.json").is_file() && !folder.join("job.zip").exists());
+    }
+
+    #[test]
+    fn entries_that_would_leave_the_folder_are_refused() {
+        for name in ["../x", "j/../../x", "/tmp/x", "j\\..\\x"] {
+            let (folder, result) = unpacked(&[(name, b"x")], None);
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::ProtocolViolation, "{name}");
+            assert!(!folder.path().join("x").exists(), "{name}");
+        }
+        let (_folder, result) = unpacked(&[], Some("j/link"));
+        assert!(result.unwrap_err().to_string().contains("symbolic link"));
+    }
+
+    #[test]
+    fn what_is_no_archive_is_said_to_be_none() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("job.zip"), b"nonsense").unwrap();
+        assert_eq!(unpack(folder.path()).unwrap_err().kind(), ErrorKind::ProtocolViolation);
+    }
+}
