@@ -21,8 +21,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::ambient::Clock;
 use crate::blob::Blob;
+use crate::clock::{ClockMode, SimulatedClock, Wake};
 use crate::commands::{self, Submission, check_archive};
-use crate::core::{Download, Effect, Sim, Ticket};
+use crate::core::{Download, Effect, Sim, Ticket, Timer};
 use crate::jobs::definition::Refusal;
 use crate::jobs::lifecycle::DownloadFile;
 use crate::members::{Mail, Members, Membership};
@@ -45,8 +46,7 @@ pub(crate) struct Driver {
 struct State {
     sim: Sim,
     random: Randomness,
-    /// How far a test has moved the simulated time ahead of the clock.
-    ahead: Duration,
+    time: SimulatedClock,
     /// Which connection gets a late answer. The [`Sim`] bounds how many there are.
     waiting: HashMap<Ticket, Waiting>,
 }
@@ -69,11 +69,12 @@ pub(crate) enum Outcome {
 impl Driver {
     /// Puts a simulation behind a lock, at the present time.
     /// Files on their way are kept in `scratch`.
-    pub(crate) fn new(clock: Clock, mut sim: Sim, random: Randomness, scratch: TempDir) -> Self {
+    pub(crate) fn new(clock: Clock, mode: ClockMode, mut sim: Sim, random: Randomness, scratch: TempDir) -> Self {
+        let time = SimulatedClock::new(mode, clock);
         Self {
             clock,
             stamp: sim.stamp().to_headers(),
-            state: Mutex::new(State { sim, random, ahead: Duration::ZERO, waiting: HashMap::new() }),
+            state: Mutex::new(State { sim, random, time, waiting: HashMap::new() }),
             deadline_changed: Notify::new(),
             members: Arc::default(),
             uploads: Uploads::new(scratch.path().to_owned()),
@@ -82,7 +83,7 @@ impl Driver {
         }
     }
 
-    /// The clock of connections. The simulated time is this and what a test has added.
+    /// The clock of connections, which always shows the real time.
     pub(crate) fn clock(&self) -> Clock {
         self.clock
     }
@@ -117,7 +118,7 @@ impl Driver {
             _ => {}
         }
         let mut state = self.state();
-        let now = self.clock.now() + state.ahead;
+        let now = state.time.now();
         let before = state.sim.next_deadline();
         let outcome = match (request.channel.as_str(), request.topic.as_str()) {
             (channel::TASK, channel::CHALLENGE) => Outcome::Answer(challenge(&mut state.sim, now, request)),
@@ -133,7 +134,7 @@ impl Driver {
     /// Looks at or changes the simulation.
     pub(crate) fn with_sim<T>(&self, look: impl FnOnce(&mut Sim, Moment) -> T) -> T {
         let mut state = self.state();
-        let now = self.clock.now() + state.ahead;
+        let now = state.time.now();
         let result = look(&mut state.sim, now);
         self.deadline_changed.notify_one();
         result
@@ -141,9 +142,21 @@ impl Driver {
 
     /// Moves the simulated time ahead and does what has become due.
     pub(crate) fn skip(&self, time: Duration) {
-        self.state().ahead += time;
-        self.advance();
+        let mut state = self.state();
+        state.time.skip(time);
+        self.advance(&mut state);
         self.deadline_changed.notify_one();
+    }
+
+    /// Moves the simulated time to the first of the deadlines to come, and does what is due then. Returns it, or
+    /// `None` when nothing is waited for.
+    pub(crate) fn jump(&self) -> Option<Timer> {
+        let mut state = self.state();
+        let timer = state.sim.timers().into_iter().next()?;
+        state.time.skip_to(timer.at);
+        self.advance(&mut state);
+        self.deadline_changed.notify_one();
+        Some(timer)
     }
 
     /// Does what is due whenever something is. Never ends by itself.
@@ -152,13 +165,9 @@ impl Driver {
     /// Safe.
     pub(crate) async fn run(&self) {
         loop {
-            let wake = {
-                let state = self.state();
-                state.sim.next_deadline().map(|moment| Instant::from(self.clock.instant(moment - state.ahead)))
-            };
-            match wake {
+            match self.do_what_is_due() {
                 Some(wake) => tokio::select! {
-                    () = sleep_until(wake) => self.advance(),
+                    () = sleep_until(wake) => {}
                     () = self.deadline_changed.notified() => {}
                 },
                 None => self.deadline_changed.notified().await,
@@ -198,7 +207,7 @@ impl Driver {
         let incoming =
             commands::Incoming { origin: &request.origin, text: &context.request, login: &login, has_upload: true };
         let mut state = self.state();
-        let now = self.clock.now() + state.ahead;
+        let now = state.time.now();
         let outcome = match commands::handle(&mut state.sim, now, incoming) {
             commands::Answer::Now(reply) => Outcome::Answer(piece_answer(code, Some(reply.to_json()))),
             commands::Answer::Later(ticket) => {
@@ -231,7 +240,7 @@ impl Driver {
             Err(error) => Err(Refusal::unreadable(&error)),
         };
         let mut state = self.state();
-        let now = self.clock.now() + state.ahead;
+        let now = state.time.now();
         let reply = commands::finish(&mut state.sim, now, submission, checked, archive);
         drop(state);
         self.deadline_changed.notify_one();
@@ -251,7 +260,7 @@ impl Driver {
             Err(_) => return Outcome::Answer(Answer::failure(ReturnCode::InvalidRequest, "")),
         };
         let mut state = self.state();
-        let now = self.clock.now() + state.ahead;
+        let now = state.time.now();
         if let Some(conclusion) = &pull.conclusion {
             match conclusion {
                 Conclusion::Success { .. } | Conclusion::Failed { .. } => {
@@ -328,12 +337,23 @@ impl Driver {
     /// The simulated time.
     fn now(&self) -> Moment {
         let state = self.state();
-        self.clock.now() + state.ahead
+        state.time.now()
     }
 
-    fn advance(&self) {
+    /// Does what is due, and tells when to look again by itself.
+    fn do_what_is_due(&self) -> Option<Instant> {
         let mut state = self.state();
-        let now = self.clock.now() + state.ahead;
+        loop {
+            match state.time.wake(state.sim.next_deadline()?) {
+                Wake::Now => self.advance(&mut state),
+                Wake::At(instant) => return Some(instant.into()),
+                Wake::Never => return None,
+            }
+        }
+    }
+
+    fn advance(&self, state: &mut State) {
+        let now = state.time.now();
         for effect in state.sim.advance(now) {
             match effect {
                 Effect::Answered { ticket, reply } => {

@@ -33,6 +33,7 @@
 
 mod ambient;
 pub mod blob;
+mod clock;
 pub mod commands;
 pub mod core;
 mod driver;
@@ -46,4 +47,5 @@ pub mod project;
 mod server;
 mod transfer;
 
+pub use clock::{BadClockMode, ClockMode};
 pub use server::{SimServer, SimServerBuilder, StartError};

@@ -17,7 +17,7 @@
 //! | `downloads` | files that are offered, and for how long |
 //! | `files`, `workspace`, `logs`, [`shell`] | the workspaces, what is logged there, and the shell commands on them |
 //! | [`argparse`] | how commands and sites read their arguments |
-//! | `clock`, `passes`, `remembered` | local time, housekeeping, what was verified |
+//! | `clock`, `passes`, `timers`, `remembered` | local time, housekeeping, what is waited for, what was verified |
 
 pub mod argparse;
 mod authorization;
@@ -35,6 +35,7 @@ pub mod shell;
 mod sim;
 mod sites;
 pub mod studies;
+mod timers;
 mod workspace;
 
 pub use authorization::{Person, Policy, PolicyError};
@@ -48,4 +49,5 @@ pub use sessions::Session;
 pub use sim::{Effect, Sim, Ticket};
 pub use sites::{Asker, Site, SiteAnswer, SiteIndex, SiteReply, SiteRequest, Sites};
 pub use studies::{Study, StudyRegistry, StudyRegistryError};
+pub use timers::{Timer, TimerName};
 pub use workspace::Workspace;

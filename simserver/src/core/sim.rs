@@ -18,7 +18,7 @@ use super::registration::{Admission, Identity, Proof, RegistrationRefusal, Regis
 use super::sessions::{EXPIRED, IDLE_TIMEOUT, Lookup, Session, Sessions};
 use super::shell::NotModelled;
 use super::sites::{Around, Asker, SiteAnswer, SiteIndex, SiteRequest, Sites};
-use super::{LocalTime, Person, Policy, StudyRegistry, VirtualFiles, logs};
+use super::{LocalTime, Person, Policy, StudyRegistry, Timer, TimerName, VirtualFiles, logs};
 use crate::blob::Blob;
 use crate::jobs::behaviour::Behaviours;
 use crate::jobs::content::JobContent;
@@ -215,6 +215,24 @@ impl Sim {
         }
         let answer = self.waiting.first_key_value().map(|((moment, _), _)| *moment);
         [self.sessions.next_pass(), answer, self.jobs.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// What the simulation waits for, the next of each kind; what comes first is due at [`Sim::next_deadline`].
+    #[must_use]
+    pub fn timers(&self) -> Vec<Timer> {
+        let mut timers = Vec::new();
+        if !self.effects.is_empty() {
+            timers.push(Timer { at: self.started, name: TimerName::Outbox });
+        }
+        if let Some(at) = self.sessions.next_pass() {
+            timers.push(Timer { at, name: TimerName::SessionSweep });
+        }
+        if let Some(((at, _), _)) = self.waiting.first_key_value() {
+            timers.push(Timer { at: *at, name: TimerName::SiteAnswer });
+        }
+        timers.extend(self.jobs.timers());
+        timers.sort();
+        timers
     }
 
     /// Keeps a reply until `at`; gives it back when too many wait already.

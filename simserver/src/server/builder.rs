@@ -11,6 +11,7 @@ use flare_wire::Randomness;
 use super::kit_store::KitStore;
 use super::{SimServer, StartError, simulation};
 use crate::ambient::{self, Clock};
+use crate::clock::ClockMode;
 use crate::core::{Sim, SimConfig};
 use crate::driver::Driver;
 use crate::kits::{Credentials, Participant, SiteKeys, Workspace};
@@ -31,6 +32,7 @@ pub struct SimServerBuilder {
     workspace: Option<PathBuf>,
     keys: KeySource,
     handshake_timeout: Duration,
+    clock: ClockMode,
     configure: Vec<Arc<Configure>>,
 }
 
@@ -47,6 +49,7 @@ impl Default for SimServerBuilder {
             workspace: None,
             keys: KeySource::default(),
             handshake_timeout: HANDSHAKE_TIMEOUT,
+            clock: ClockMode::Real,
             configure: Vec::new(),
         }
     }
@@ -129,6 +132,30 @@ impl SimServerBuilder {
         self
     }
 
+    /// How the simulated time passes. The default is as the real one.
+    ///
+    /// With [`ClockMode::Manual`] a test decides what happens when, and nothing takes longer than the work it is:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use flare_simserver::{ClockMode, SimServer};
+    ///
+    /// let server = SimServer::builder().clock(ClockMode::Manual).start().await?;
+    /// let before = server.now();
+    /// server.skip_time(Duration::from_secs(3600));
+    /// assert_eq!(server.now(), before + Duration::from_secs(3600));
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn clock(mut self, mode: ClockMode) -> Self {
+        self.clock = mode;
+        self
+    }
+
     /// Starts the server. It accepts connections when this returns.
     ///
     /// Has to be called in a tokio runtime, and the server lives in that runtime.
@@ -139,6 +166,7 @@ impl SimServerBuilder {
     /// # Cancel safety
     /// Dropping the future starts nothing. Kits that were written to a workspace stay.
     pub async fn start(self) -> Result<SimServer, StartError> {
+        self.clock.checked()?;
         let scheme = self.project.scheme();
         let transport = Transport::of(scheme).ok_or(StartError::Scheme(scheme))?;
         let address = self.address.unwrap_or_else(|| address_for(self.project.server().default_host()));
@@ -203,7 +231,7 @@ impl SimServerBuilder {
         }
         let sim = Sim::new(config, random.fork(), now).map_err(PkiError::BadCertificate)?;
         let scratch = tempfile::TempDir::with_prefix("flare-simserver-").map_err(StartError::Scratch)?;
-        let driver = Arc::new(Driver::new(clock, sim, random, scratch));
+        let driver = Arc::new(Driver::new(clock, self.clock, sim, random, scratch));
         Ok(Prepared { project, door, driver, kits })
     }
 }

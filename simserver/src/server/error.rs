@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
+use crate::clock::BadClockMode;
 use crate::core::StudyRegistryError;
 use crate::kits::KitError;
 use crate::pki::PkiError;
@@ -32,6 +33,8 @@ pub enum StartError {
     },
     /// The studies that the project declares cannot be simulated.
     Studies(StudyRegistryError),
+    /// The clock cannot run that fast or slowly.
+    Clock(BadClockMode),
     /// The project asks for a scheme that is not simulated.
     Scheme(Scheme),
     /// There is no place for files that are uploaded or downloaded.
@@ -52,6 +55,7 @@ impl StartError {
             Self::Kits(error) => error.hint(),
             Self::Expired { .. } => "provision into a new workspace",
             Self::Studies(_) => "compare the project's studies with nvflare's study registry",
+            Self::Clock(_) => "choose a factor between 0 and a million",
             Self::Scheme(_) => "use http or tcp",
             Self::Scratch(_) => "make room in the system's temporary directory, or set TMPDIR to another",
             Self::Interrupted => "start the server before the runtime shuts down",
@@ -77,6 +81,12 @@ impl From<StudyRegistryError> for StartError {
     }
 }
 
+impl From<BadClockMode> for StartError {
+    fn from(error: BadClockMode) -> Self {
+        Self::Clock(error)
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -84,6 +94,7 @@ impl fmt::Display for StartError {
             Self::Kits(_) => f.write_str("the startup kits cannot be made"),
             Self::Expired { whose } => write!(f, "the certificate of {whose} in the workspace has expired"),
             Self::Studies(_) => f.write_str("the project's studies cannot be simulated"),
+            Self::Clock(_) => f.write_str("the clock cannot be simulated"),
             Self::Scheme(scheme) => write!(f, "the scheme {scheme} is not simulated"),
             Self::Scratch(_) => f.write_str("there is no temporary directory for uploads"),
             Self::Interrupted => f.write_str("starting was interrupted"),
@@ -97,6 +108,7 @@ impl Error for StartError {
             Self::Listen { source, .. } | Self::Scratch(source) => Some(source),
             Self::Kits(error) => Some(error),
             Self::Studies(error) => Some(error),
+            Self::Clock(error) => Some(error),
             _ => None,
         }
     }

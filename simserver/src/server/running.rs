@@ -13,12 +13,16 @@ use tokio::task::JoinHandle;
 use super::builder::Prepared;
 use super::kit_store::KitStore;
 use super::{SimServerBuilder, StartError};
-use crate::core::Sim;
+use crate::core::{Sim, Timer, TimerName};
 use crate::driver::Driver;
 use crate::kits::{KitError, Participant};
 use crate::listen::Listener;
 use crate::pki::{Identity, Subject, Validity};
 use crate::project::{Project, Role};
+
+/// Deadlines that one call jumps over. There are a few for every job and session; beyond this something is waited for
+/// again and again, and what the caller hopes for will not come.
+const MAX_JUMPS: usize = 1_000_000;
 
 /// A running simulated FLARE server.
 ///
@@ -143,7 +147,7 @@ impl SimServer {
         self.kits.issue(subject, validity)
     }
 
-    /// The simulated time: that of the clock, and what [`SimServer::skip_time`] has added.
+    /// The simulated time: that of the clock, and what [`SimServer::skip_time`] and the jumps have added.
     #[must_use]
     pub fn now(&self) -> Moment {
         self.driver.with_sim(|_, now| now)
@@ -153,6 +157,89 @@ impl SimServer {
     /// silent. Connections and certificates keep to the real time.
     pub fn skip_time(&self, time: Duration) {
         self.driver.skip(time);
+    }
+
+    /// What is waited for next, and when it is due; `None` when nothing happens by itself.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::{ClockMode, SimServer};
+    ///
+    /// let server = SimServer::builder().clock(ClockMode::Manual).start().await?;
+    /// assert_eq!(server.next_timer(), None);
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Timer> {
+        self.driver.with_sim(|sim, _| sim.timers().into_iter().next())
+    }
+
+    /// Moves the simulated time to what is waited for next, and lets it happen. Returns what that was; `None` when
+    /// nothing is waited for, and then the time stays.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::{ClockMode, SimServer};
+    ///
+    /// let server = SimServer::builder().clock(ClockMode::Manual).start().await?;
+    /// assert_eq!(server.jump_to_next(), None);
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn jump_to_next(&self) -> Option<Timer> {
+        self.driver.jump()
+    }
+
+    /// Jumps from deadline to deadline until this one has come; everything that is due before it happens as well.
+    /// Returns false when it does not come: nothing is waited for any more.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::core::TimerName;
+    /// use flare_simserver::{ClockMode, SimServer};
+    ///
+    /// let server = SimServer::builder().clock(ClockMode::Manual).start().await?;
+    /// // Nobody is logged in, so no session ends.
+    /// assert!(!server.jump_to(&TimerName::SessionSweep));
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn jump_to(&self, name: &TimerName) -> bool {
+        let mut jumps = std::iter::from_fn(|| self.jump_to_next()).take(MAX_JUMPS);
+        jumps.any(|timer| timer.name == *name)
+    }
+
+    /// Jumps from deadline to deadline until `is_so` holds, which is asked first before the first jump. Returns
+    /// false when it never does: nothing is waited for any more.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::{ClockMode, SimServer};
+    ///
+    /// let server = SimServer::builder().clock(ClockMode::Manual).start().await?;
+    /// assert!(server.jump_until(|sim, _| sim.sessions().count() == 0));
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn jump_until(&self, mut is_so: impl FnMut(&Sim, Moment) -> bool) -> bool {
+        for _ in 0..MAX_JUMPS {
+            if self.driver.with_sim(|sim, now| is_so(sim, now)) {
+                return true;
+            }
+            if self.jump_to_next().is_none() {
+                return false;
+            }
+        }
+        false
     }
 
     /// Looks at the simulation or changes it, between two requests: sessions, what sites answer, studies, jobs.

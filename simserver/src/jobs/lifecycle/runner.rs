@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Jobs;
 use super::deploy::{Deployment, deploy};
 use super::run::{Phase, Run};
+use crate::core::{Timer, TimerName};
 use crate::jobs::behaviour::workspace_entries;
 use crate::jobs::definition::{SERVER_SITE, is_all_sites, participants};
 use crate::jobs::federation::{Federation, Reach, SiteView};
@@ -18,6 +19,22 @@ impl<H: Clone> Jobs<H> {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
         self.pass_due.into_iter().chain(self.next_run().map(|(at, _)| at)).min()
+    }
+
+    /// What the jobs wait for, in no order.
+    pub(crate) fn timers(&self) -> Vec<Timer> {
+        let timings = &self.settings.timings;
+        let pass = self.pass_due.map(|at| Timer { at, name: TimerName::SchedulerPass });
+        let runs = self.runs.values().filter_map(|run| {
+            let at = run.deadline(timings.abort, timings.outcome_wait)?;
+            let job_id = run.job_id.clone();
+            let name = match run.phase {
+                Phase::Starting { .. } => TimerName::JobStarted(job_id),
+                Phase::Running { .. } => TimerName::JobFinished(job_id),
+            };
+            Some(Timer { at, name })
+        });
+        pass.into_iter().chain(runs).collect()
     }
 
     /// A site registered, or left: waiting jobs may have a chance now.
