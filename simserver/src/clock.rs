@@ -172,7 +172,7 @@ mod tests {
         }
         for text in ["", "Real", "scaled", "scaled=", "scaled=x", "scaled=0", "scaled=NaN", "scaled=inf", "scaled=1e7"]
         {
-            assert_eq!(text.parse::<ClockMode>(), Err(BadClockMode(text.to_owned())), "{text}");
+            assert!(text.parse::<ClockMode>().is_err(), "{text}");
         }
     }
 

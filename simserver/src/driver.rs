@@ -24,6 +24,7 @@ use crate::blob::Blob;
 use crate::clock::{ClockMode, SimulatedClock, Wake};
 use crate::commands::{self, Submission, check_archive};
 use crate::core::{Download, Effect, Sim, Ticket, Timer};
+use crate::faults::Faults;
 use crate::jobs::definition::Refusal;
 use crate::jobs::lifecycle::DownloadFile;
 use crate::members::{Mail, Members, Membership};
@@ -39,6 +40,7 @@ pub(crate) struct Driver {
     members: Arc<Members>,
     uploads: Uploads,
     sources: Sources,
+    faults: Arc<Faults>,
     /// Where files on their way are; removed with the server, after everything in it.
     _scratch: TempDir,
 }
@@ -79,6 +81,7 @@ impl Driver {
             members: Arc::default(),
             uploads: Uploads::new(scratch.path().to_owned()),
             sources: Sources::new(scratch.path().to_owned()),
+            faults: Arc::default(),
             _scratch: scratch,
         }
     }
@@ -96,6 +99,11 @@ impl Driver {
     /// What decides which messages of a connection are let in.
     pub(crate) fn gate(self: &Arc<Self>) -> Box<dyn Gate> {
         Box::new(TokenGate(Arc::clone(self)))
+    }
+
+    /// What is wrong with the connections.
+    pub(crate) const fn faults(&self) -> &Arc<Faults> {
+        &self.faults
     }
 
     /// A generator for a connection.

@@ -27,6 +27,7 @@
 //! | [`commands`] | a request in, a reply out: every admin command, or the word that it is not simulated |
 //! | [`core`](mod@core) | the whole state as one machine that is told the time: sessions, rights, sites, files, studies |
 //! | [`jobs`] | the life of a job |
+//! | [`faults`] | frames that get lost and connections that break |
 //! | [`project`], [`pki`], [`kits`] | nvflare's `project.yml`, keys and certificates, startup kits |
 //!
 //! Everything but the driver and the listeners is pure: the same calls with the same seed have the same results.
@@ -37,6 +38,7 @@ mod clock;
 pub mod commands;
 pub mod core;
 mod driver;
+pub mod faults;
 pub mod jobs;
 pub mod kits;
 mod listen;

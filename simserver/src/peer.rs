@@ -20,12 +20,13 @@ use flare_wire::endpoint::{ANY_TOPIC, Answer, Endpoint, EndpointConfig, Event, I
 use flare_wire::is_uuid4;
 use flare_wire::link::{FrameSource, Link};
 use flare_wire::transfer::{download, upload};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::ambient::Clock;
 use crate::core::Ticket;
 use crate::driver::{Driver, Outcome};
+use crate::faults::{Direction, Fate, Faults};
 use crate::listen::PeerIdentity;
 use crate::members::{Mail, Membership};
 
@@ -92,6 +93,7 @@ struct Peer {
     /// True since the first HELLO, whether it was any good or not.
     greeted: bool,
     waiting: HashMap<Ticket, Waiting>,
+    faulty: Faulty,
 }
 
 /// Where an answer goes, and whether it can be cut into chunks.
@@ -113,11 +115,23 @@ impl Peer {
         let mut endpoint = Endpoint::accept(EndpointConfig::server(SERVES), driver.fork_randomness(), clock.now());
         endpoint.set_stamp(driver.stamp());
         endpoint.set_gate(driver.gate());
-        Self { endpoint, clock, identity, driver, mailbox, membership: None, greeted: false, waiting: HashMap::new() }
+        let faulty = Faulty::new(Arc::clone(driver.faults()));
+        Self {
+            endpoint,
+            clock,
+            identity,
+            driver,
+            mailbox,
+            membership: None,
+            greeted: false,
+            waiting: HashMap::new(),
+            faulty,
+        }
     }
 
     /// Returns false when the link is of no use any more.
     async fn run(&mut self, link: &mut Link, mut mail: mpsc::Receiver<Mail>, handshake: Instant) -> bool {
+        let broken = Arc::clone(&self.faulty.broken);
         loop {
             while let Some(event) = self.endpoint.poll_event() {
                 if self.on_event(event).is_break() {
@@ -125,10 +139,18 @@ impl Peer {
                 }
             }
             let wake = if self.greeted { self.next_deadline() } else { Some(handshake) };
-            let mut outgoing = Outgoing::new(&mut self.endpoint, self.clock);
+            if self.faulty.is_cut {
+                return false;
+            }
+            let held = self.faulty.held_until();
+            let mut outgoing = Outgoing::new(&mut self.endpoint, self.clock, &mut self.faulty);
             tokio::select! {
                 received = link.exchange(&mut outgoing) => match received {
-                    Ok(Some(frame)) => self.on_frame(frame),
+                    Ok(Some(frame)) => {
+                        if self.on_link(frame).await.is_break() {
+                            return false;
+                        }
+                    }
                     Ok(None) => return false,
                     Err(error) => {
                         tracing::info!(%error, peer = self.name(), "a connection failed");
@@ -140,6 +162,9 @@ impl Peer {
                         return true;
                     }
                 }
+                // A fault has broken the connection while a frame went out.
+                () = broken.notified() => return false,
+                () = sleep_until(held.unwrap_or(handshake)), if held.is_some() => {}
                 () = sleep_until(wake.unwrap_or(handshake)), if wake.is_some() => {
                     if !self.greeted {
                         tracing::info!("a peer did not say HELLO in time");
@@ -157,6 +182,30 @@ impl Peer {
 
     fn next_deadline(&self) -> Option<Instant> {
         self.endpoint.next_deadline().map(|moment| self.clock.instant(moment).into())
+    }
+
+    /// Takes a frame as the faults let it through; breaks when the connection does.
+    async fn on_link(&mut self, frame: Bytes) -> ControlFlow<()> {
+        match self.driver.faults().fate(Direction::ToServer, frame) {
+            Fate::Pass(frame) => self.on_frame(frame),
+            Fate::Late(frame, delay) => {
+                tokio::time::sleep(delay).await;
+                self.on_frame(frame);
+            }
+            Fate::Lost => {}
+            Fate::CutBefore => return ControlFlow::Break(()),
+            Fate::CutAfter(frame) => {
+                self.on_frame(frame);
+                // What it leads to happens; nothing of it gets out.
+                while let Some(event) = self.endpoint.poll_event() {
+                    if self.on_event(event).is_break() {
+                        break;
+                    }
+                }
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     fn on_frame(&mut self, frame: Bytes) {
@@ -241,7 +290,7 @@ impl Peer {
     /// Sends what is left and ends the connection in order.
     async fn close(&mut self, mut link: Link) {
         self.membership = None;
-        let mut outgoing = Outgoing::new(&mut self.endpoint, self.clock);
+        let mut outgoing = Outgoing::new(&mut self.endpoint, self.clock, &mut self.faulty);
         poll_fn(|context| {
             while !outgoing.is_exhausted {
                 let polled = pin!(link.exchange(&mut outgoing)).poll(context);
@@ -272,22 +321,72 @@ fn may_be_called(name: &str, identity: &PeerIdentity) -> bool {
     }
 }
 
+/// What faults have done to a connection so far.
+struct Faulty {
+    faults: Arc<Faults>,
+    /// The connection is broken as soon as what was sent before is out.
+    is_cut: bool,
+    /// Told when it is.
+    broken: Arc<Notify>,
+    /// A frame that is late, and when it may go.
+    held: Option<(Bytes, Instant)>,
+}
+
+impl Faulty {
+    fn new(faults: Arc<Faults>) -> Self {
+        Self { faults, is_cut: false, broken: Arc::default(), held: None }
+    }
+
+    fn held_until(&self) -> Option<Instant> {
+        self.held.as_ref().map(|(_, until)| *until)
+    }
+
+    /// The frame that goes out next, of those that `next` gives.
+    fn outgoing(&mut self, mut next: impl FnMut() -> Option<Bytes>) -> Option<Bytes> {
+        loop {
+            if self.is_cut {
+                self.broken.notify_one();
+                return None;
+            }
+            if let Some((frame, until)) = self.held.take() {
+                if Instant::now() < until {
+                    self.held = Some((frame, until));
+                    return None;
+                }
+                return Some(frame);
+            }
+            match self.faults.fate(Direction::ToClient, next()?) {
+                Fate::Pass(frame) => return Some(frame),
+                Fate::Late(frame, delay) => self.held = Some((frame, Instant::now() + delay)),
+                Fate::Lost => {}
+                Fate::CutBefore => self.is_cut = true,
+                Fate::CutAfter(frame) => {
+                    self.is_cut = true;
+                    return Some(frame);
+                }
+            }
+        }
+    }
+}
+
 /// The frames of an endpoint for its link.
 struct Outgoing<'a> {
     endpoint: &'a mut Endpoint,
     clock: Clock,
+    faulty: &'a mut Faulty,
     is_exhausted: bool,
 }
 
 impl<'a> Outgoing<'a> {
-    fn new(endpoint: &'a mut Endpoint, clock: Clock) -> Self {
-        Self { endpoint, clock, is_exhausted: false }
+    fn new(endpoint: &'a mut Endpoint, clock: Clock, faulty: &'a mut Faulty) -> Self {
+        Self { endpoint, clock, faulty, is_exhausted: false }
     }
 }
 
 impl FrameSource for Outgoing<'_> {
     fn next_frame(&mut self) -> Option<Bytes> {
-        let frame = self.endpoint.next_frame(self.clock.now());
+        let Self { endpoint, clock, faulty, .. } = self;
+        let frame = faulty.outgoing(|| endpoint.next_frame(clock.now()));
         self.is_exhausted = frame.is_none();
         frame
     }

@@ -15,6 +15,7 @@ use super::kit_store::KitStore;
 use super::{SimServerBuilder, StartError};
 use crate::core::{Sim, Timer, TimerName};
 use crate::driver::Driver;
+use crate::faults::{Fault, FaultGuard};
 use crate::kits::{KitError, Participant};
 use crate::listen::Listener;
 use crate::pki::{Identity, Subject, Validity};
@@ -240,6 +241,26 @@ impl SimServer {
             }
         }
         false
+    }
+
+    /// Makes connections faulty until the guard is dropped; those that stand now as well as those to come.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    /// use flare_simserver::faults::{Direction, Fault};
+    ///
+    /// let server = SimServer::start().await?;
+    /// let guard = server.inject(Fault::on(Direction::ToClient).nth_frame(5).cut_before());
+    /// // The fifth frame that the server sends takes the connection with it.
+    /// drop(guard);
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn inject(&self, fault: Fault) -> FaultGuard {
+        self.driver.faults().inject(fault)
     }
 
     /// Looks at the simulation or changes it, between two requests: sessions, what sites answer, studies, jobs.
