@@ -51,6 +51,8 @@ struct State {
     time: SimulatedClock,
     /// Which connection gets a late answer. The [`Sim`] bounds how many there are.
     waiting: HashMap<Ticket, Waiting>,
+    /// How often the server was restarted: what one process has begun, the next does not finish.
+    process: u64,
 }
 
 /// Who waits for a late reply of a command.
@@ -76,7 +78,7 @@ impl Driver {
         Self {
             clock,
             stamp: sim.stamp().to_headers(),
-            state: Mutex::new(State { sim, random, time, waiting: HashMap::new() }),
+            state: Mutex::new(State { sim, random, time, waiting: HashMap::new(), process: 0 }),
             deadline_changed: Notify::new(),
             members: Arc::default(),
             uploads: Uploads::new(scratch.path().to_owned()),
@@ -167,6 +169,20 @@ impl Driver {
         Some(timer)
     }
 
+    /// The process ends and a new one starts. The caller has ended the connections.
+    pub(crate) fn restart(&self) {
+        let mut state = self.state();
+        let now = state.time.now();
+        // What was due came before the end.
+        self.advance(&mut state);
+        state.sim.restart(now);
+        state.waiting.clear();
+        state.process += 1;
+        self.uploads.clear();
+        self.sources.clear();
+        self.deadline_changed.notify_one();
+    }
+
     /// Does what is due whenever something is. Never ends by itself.
     ///
     /// # Cancel safety
@@ -224,10 +240,10 @@ impl Driver {
             }
             commands::Answer::Submit(submission) => {
                 let ticket = state.sim.new_ticket();
-                let (driver, mailbox) = (Arc::clone(self), mailbox.clone());
+                let (driver, mailbox, process) = (Arc::clone(self), mailbox.clone(), state.process);
                 // An archive takes as long as it is large: nobody else waits for it.
                 tokio::task::spawn_blocking(move || {
-                    let reply = driver.submit(*submission, arrived);
+                    let Some(reply) = driver.submit(*submission, arrived, process) else { return };
                     let answer = piece_answer(code, Some(reply.to_json()));
                     // A connection that is gone meanwhile does not want it any more.
                     let _ = mailbox.blocking_send(Mail::Answer { ticket, answer });
@@ -240,19 +256,22 @@ impl Driver {
         outcome
     }
 
-    /// Looks at an archive and takes the job in.
-    fn submit(&self, submission: Submission, arrived: Arrived) -> Reply {
+    /// Looks at an archive and takes the job in; `None` when the `process` that it came to has ended meanwhile.
+    fn submit(&self, submission: Submission, arrived: Arrived, process: u64) -> Option<Reply> {
         let archive = Blob::temporary(arrived.path);
         let checked = match arrived.problem.map_or_else(|| archive.open(), Err) {
             Ok(file) => check_archive(&submission, file),
             Err(error) => Err(Refusal::unreadable(&error)),
         };
         let mut state = self.state();
+        if state.process != process {
+            return None;
+        }
         let now = state.time.now();
         let reply = commands::finish(&mut state.sim, now, submission, checked, archive);
         drop(state);
         self.deadline_changed.notify_one();
-        reply
+        Some(reply)
     }
 
     // ---- downloads -------------------------------------------------------------------------------------------

@@ -50,4 +50,4 @@ mod server;
 mod transfer;
 
 pub use clock::{BadClockMode, ClockMode};
-pub use server::{SimServer, SimServerBuilder, StartError};
+pub use server::{Restart, SimServer, SimServerBuilder, StartError};

@@ -1,5 +1,7 @@
 //! Job folders for tests.
 
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

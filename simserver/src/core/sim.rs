@@ -103,12 +103,7 @@ impl Sim {
         logs::prepare(&mut files, now);
         logs::server_started(&mut files, now, clock);
         let sites = Sites::register(sites, &disabled_clients, now, &mut random);
-        let joined = sites.iter().enumerate().map(|(number, site)| {
-            let (name, total) = (site.name(), number + 1);
-            let joined = format!("Client: New client {name}@127.0.0.1 joined. Sent token.  Total clients: {total}");
-            (logs::Source::CLIENT_MANAGER, joined)
-        });
-        logs::info_all(&mut files, now, clock, joined);
+        log_joined(&mut files, &sites, now, clock);
         let passes = Passes::new(now);
         let settings = JobSettings { offset: local_time.offset(), project: project.clone(), ..job_settings };
         let mut stored = Jobs::new(settings, Behaviours::new(rules), now);
@@ -140,6 +135,26 @@ impl Sim {
             tickets: 0,
             effects: VecDeque::new(),
         })
+    }
+
+    /// The process of the server ends and a new one starts: what a real server keeps on its disk stays (jobs, submit
+    /// records, studies, workspaces with their logs), what it has in memory is gone (sessions, registrations, downloads,
+    /// runs). A job that was running stays RUNNING for ever. Sites register anew, but for those that are gone.
+    ///
+    /// Source: `reference/server-behaviour.md` section 10.4.
+    pub fn restart(&mut self, now: Moment) {
+        self.jobs.restart(now);
+        self.downloads = Downloads::default();
+        self.started = now;
+        self.passes = Passes::new(now);
+        self.registrations = Registrations::default();
+        self.admission = Admission::default();
+        self.sessions = Sessions::new(self.passes);
+        self.waiting.clear();
+        self.effects.clear();
+        logs::server_started(&mut self.files, now, self.clock);
+        self.sites.register_anew(now, &mut self.random);
+        log_joined(&mut self.files, &self.sites, now, self.clock);
     }
 
     // ---- who may talk to the server --------------------------------------------------------------------------
@@ -533,6 +548,16 @@ impl Sim {
 fn without_archive(meta: JsonObject) -> StoredJob<Blob> {
     let content = JobContent { apps: BTreeMap::new(), is_unsafe: false };
     StoredJob::new(JobMeta::restored(meta), std::sync::Arc::new(content), Blob::none())
+}
+
+/// What the server logs when its sites register.
+fn log_joined(files: &mut VirtualFiles, sites: &Sites, now: Moment, clock: LocalTime) {
+    let joined = sites.iter().enumerate().map(|(number, site)| {
+        let (name, total) = (site.name(), number + 1);
+        let joined = format!("Client: New client {name}@127.0.0.1 joined. Sent token.  Total clients: {total}");
+        (logs::Source::CLIENT_MANAGER, joined)
+    });
+    logs::info_all(files, now, clock, joined);
 }
 
 impl fmt::Debug for Sim {

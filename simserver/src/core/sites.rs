@@ -227,6 +227,17 @@ impl Sites {
         sites
     }
 
+    /// Registers the sites once more, with new tokens, as they do when they miss their server; those that are gone do
+    /// not come back.
+    pub(super) fn register_anew(&mut self, now: Moment, random: &mut Randomness) {
+        self.sites.retain(|site| site.gone.is_none());
+        for site in &mut self.sites {
+            site.token = random.uuid();
+            site.registered = now;
+        }
+        self.index();
+    }
+
     fn index(&mut self) {
         self.by_name = self.sites.iter().enumerate().map(|(index, site)| (site.name.clone(), index)).collect();
         self.by_token = self.sites.iter().enumerate().map(|(index, site)| (site.token.clone(), index)).collect();

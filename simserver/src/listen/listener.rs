@@ -25,6 +25,9 @@ const MAX_CONNECTIONS: usize = 4096;
 /// How long to wait after the system refused to accept a connection, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a restarted server tries to get its port back.
+const BIND_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A socket that accepts connections.
 pub(crate) struct Listener {
     socket: TcpListener,
@@ -44,6 +47,20 @@ impl Listener {
     pub(crate) fn with_handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
         self
+    }
+
+    /// Binds a port that this process has just given up. Somebody else may have got it for the moment, say as the near
+    /// end of an outgoing connection, so it is tried for a while.
+    pub(crate) async fn bind_again(address: SocketAddr) -> io::Result<Self> {
+        let deadline = Instant::now() + BIND_PATIENCE;
+        loop {
+            match Self::bind(address.ip(), address.port()).await {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                    sleep(ACCEPT_PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Where it listens.

@@ -171,10 +171,8 @@ impl SimServerBuilder {
         let transport = Transport::of(scheme).ok_or(StartError::Scheme(scheme))?;
         let address = self.address.unwrap_or_else(|| address_for(self.project.server().default_host()));
         let port = self.port;
-        let listener = Listener::bind(address, port)
-            .await
-            .map_err(|source| StartError::Listen { address, port, source })?
-            .with_handshake_timeout(self.handshake_timeout);
+        let listener =
+            Listener::bind(address, port).await.map_err(|source| StartError::Listen { address, port, source })?;
 
         // Only now the port is known that the kits have to name.
         let port = listener.address().port();
@@ -183,11 +181,10 @@ impl SimServerBuilder {
         } else {
             self.project.clone().with_port(port)
         };
-        let address = listener.address();
         let prepared = tokio::task::spawn_blocking(move || self.prepare(project, transport))
             .await
             .map_err(|_| StartError::Interrupted)??;
-        Ok(SimServer::run(prepared, listener, address))
+        Ok(SimServer::run(prepared, listener))
     }
 
     /// Everything that takes processor time instead of waiting.
@@ -232,7 +229,7 @@ impl SimServerBuilder {
         let sim = Sim::new(config, random.fork(), now).map_err(PkiError::BadCertificate)?;
         let scratch = tempfile::TempDir::with_prefix("flare-simserver-").map_err(StartError::Scratch)?;
         let driver = Arc::new(Driver::new(clock, self.clock, sim, random, scratch));
-        Ok(Prepared { project, door, driver, kits })
+        Ok(Prepared { project, door, driver, kits, handshake_timeout: self.handshake_timeout })
     }
 }
 
@@ -255,6 +252,7 @@ pub(super) struct Prepared {
     pub(super) door: Door,
     pub(super) driver: Arc<Driver>,
     pub(super) kits: KitStore,
+    pub(super) handshake_timeout: Duration,
 }
 
 /// Where a real 2.9 server listens when its kit names this host.

@@ -13,4 +13,4 @@ mod simulation;
 
 pub use builder::SimServerBuilder;
 pub use error::StartError;
-pub use running::SimServer;
+pub use running::{Restart, SimServer};

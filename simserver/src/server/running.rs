@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flare_wire::Moment;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::builder::Prepared;
 use super::kit_store::KitStore;
@@ -17,7 +18,7 @@ use crate::core::{Sim, Timer, TimerName};
 use crate::driver::Driver;
 use crate::faults::{Fault, FaultGuard};
 use crate::kits::{KitError, Participant};
-use crate::listen::Listener;
+use crate::listen::{Door, Listener};
 use crate::pki::{Identity, Subject, Validity};
 use crate::project::{Project, Role};
 
@@ -47,10 +48,26 @@ const MAX_JUMPS: usize = 1_000_000;
 pub struct SimServer {
     project: Project,
     address: SocketAddr,
+    door: Door,
+    handshake_timeout: Duration,
     driver: Arc<Driver>,
     kits: KitStore,
+    running: Mutex<Running>,
+}
+
+/// The tasks of a server between two restarts.
+struct Running {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+/// How the process of a server ends before it starts again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Restart {
+    /// It ends its connections in order.
+    Graceful,
+    /// It is killed: its connections break without a word.
+    Kill,
 }
 
 impl SimServer {
@@ -70,19 +87,12 @@ impl SimServer {
         SimServerBuilder::default()
     }
 
-    pub(super) fn run(prepared: Prepared, listener: Listener, address: SocketAddr) -> Self {
-        let Prepared { project, door, driver, kits } = prepared;
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn({
-            let driver = Arc::clone(&driver);
-            async move {
-                tokio::select! {
-                    () = driver.run() => {}
-                    () = listener.run(door, Arc::clone(&driver), stopped) => {}
-                }
-            }
-        });
-        Self { project, address, driver, kits, stop, task }
+    pub(super) fn run(prepared: Prepared, listener: Listener) -> Self {
+        let Prepared { project, door, driver, kits, handshake_timeout } = prepared;
+        let address = listener.address();
+        let listener = listener.with_handshake_timeout(handshake_timeout);
+        let running = Mutex::new(Running::start(listener, door.clone(), &driver));
+        Self { project, address, door, handshake_timeout, driver, kits, running }
     }
 
     /// The port it listens on, which its kits name.
@@ -285,20 +295,109 @@ impl SimServer {
         self.driver.with_sim(act)
     }
 
+    /// Ends the server and starts it again, on the same port and with the same kits.
+    ///
+    /// What a real server keeps on its disk is kept: jobs, submit records, studies, workspaces. Its sessions are gone,
+    /// but a token of one brings it back; so are downloads and half uploads. Jobs that ran stay RUNNING for ever.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::{Restart, SimServer};
+    ///
+    /// let server = SimServer::start().await?;
+    /// let port = server.port();
+    /// server.restart(Restart::Kill).await?;
+    /// assert_eq!(server.port(), port);
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] when somebody has taken the port and keeps it. The server is down then; another restart
+    /// may bring it up.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave the server down until it is restarted again.
+    pub async fn restart(&self, how: Restart) -> Result<(), StartError> {
+        self.restart_after(how, Duration::ZERO).await
+    }
+
+    /// [Restarts](Self::restart) the server, which stays away for a while: who connects meanwhile is refused.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// use flare_simserver::{Restart, SimServer};
+    ///
+    /// let server = SimServer::start().await?;
+    /// server.restart_after(Restart::Graceful, Duration::from_millis(50)).await?;
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`SimServer::restart`].
+    ///
+    /// # Cancel safety
+    /// As [`SimServer::restart`].
+    pub async fn restart_after(&self, how: Restart, away: Duration) -> Result<(), StartError> {
+        let mut running = self.running.lock().await;
+        running.end(how).await;
+        self.driver.restart();
+        sleep(away).await;
+        let listener = Listener::bind_again(self.address).await.map_err(|source| StartError::Listen {
+            address: self.address.ip(),
+            port: self.address.port(),
+            source,
+        })?;
+        let listener = listener.with_handshake_timeout(self.handshake_timeout);
+        *running = Running::start(listener, self.door.clone(), &self.driver);
+        Ok(())
+    }
+
     /// Ends every connection in order, and returns when nothing of the server is left.
     ///
     /// # Cancel safety
     /// Dropping the future ends the server all the same, but does not wait for it.
     pub async fn shutdown(mut self) {
-        self.stop.send_replace(true);
-        // The task was neither aborted nor does it panic; were it gone, the server would be as well.
-        let _ = (&mut self.task).await;
+        self.running.get_mut().end(Restart::Graceful).await;
+    }
+}
+
+impl Running {
+    fn start(listener: Listener, door: Door, driver: &Arc<Driver>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let driver = Arc::clone(driver);
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = driver.run() => {}
+                () = listener.run(door, Arc::clone(&driver), stopped) => {}
+            }
+        });
+        Self { stop, task }
+    }
+
+    /// Returns when nothing is left of it.
+    async fn end(&mut self, how: Restart) {
+        match how {
+            Restart::Graceful => drop(self.stop.send_replace(true)),
+            Restart::Kill => self.task.abort(),
+        }
+        if !self.task.is_finished() {
+            // That it was aborted is no failure, and a panic was reported where it happened.
+            let _ = (&mut self.task).await;
+        }
     }
 }
 
 impl Drop for SimServer {
     fn drop(&mut self) {
-        self.task.abort();
+        self.running.get_mut().task.abort();
     }
 }
 

@@ -90,6 +90,11 @@ impl Sources {
         self.open().by_reference.remove(reference);
     }
 
+    /// Closes all files.
+    pub(crate) fn clear(&self) {
+        self.open().by_reference.clear();
+    }
+
     fn open(&self) -> MutexGuard<'_, Open> {
         // Nothing that holds the lock leaves the table half changed.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)

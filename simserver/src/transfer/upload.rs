@@ -127,6 +127,11 @@ impl Uploads {
         }
     }
 
+    /// Forgets all that is under way.
+    pub(crate) fn clear(&self) {
+        self.open().clear();
+    }
+
     fn begin(&self, context: UploadContext, now: Moment) -> io::Result<Upload> {
         let (file, path) = NamedTempFile::with_prefix_in("upload-", &self.directory)?.into_parts();
         Ok(Upload { context, path, file: BufWriter::new(file), len: 0, last: now })

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use flare_simserver::ClockMode;
 
 use crate::exit;
 
@@ -66,6 +67,11 @@ pub(crate) struct ServeArguments {
     /// Write the line that is printed also to this file, which appears complete and goes with the server.
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
+
+    /// How the simulated time passes: `real`, `scaled=FACTOR`, or `manual`, where every SIGUSR1 lets happen what is
+    /// waited for next.
+    #[arg(long, value_name = "MODE")]
+    pub(crate) clock: Option<ClockMode>,
 
     /// Make ids and tokens the same in every run.
     #[arg(long, value_name = "N")]

@@ -23,6 +23,7 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
     // From here on a signal means an orderly end, also while the server starts.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Runtime)?;
+    let mut jump = signal(SignalKind::user_defined1()).map_err(Failure::Runtime)?;
     let ready_file = arguments.ready_file.as_deref().map(ReadyFile::new).transpose()?;
 
     let project = federation::project(&arguments.federation)?;
@@ -35,6 +36,9 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
         .project(project);
     if let Some(address) = arguments.address {
         builder = builder.address(address);
+    }
+    if let Some(clock) = arguments.clock {
+        builder = builder.clock(clock);
     }
     if let Some(seed) = arguments.seed {
         builder = builder.seed(seed);
@@ -50,9 +54,15 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
         file.write(&ready)?;
     }
     report::line(&ready);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = jump.recv() => {
+                let timer = server.jump_to_next();
+                tracing::info!(?timer, "jumped");
+            }
+        }
     }
     server.shutdown().await;
     Ok(())
