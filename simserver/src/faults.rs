@@ -196,6 +196,11 @@ impl Faults {
         FaultGuard { faults: Arc::clone(self), rule }
     }
 
+    /// Adds a fault for good.
+    pub(crate) fn keep(&self, fault: Fault) {
+        lock(&self.rules).push(Arc::new(Rule { fault, seen: Mutex::new(0) }));
+    }
+
     /// What becomes of a frame. The first fault that strikes decides; all that are about it count it.
     pub(crate) fn fate(&self, direction: Direction, frame: Bytes) -> Fate {
         let rules = lock(&self.rules);

@@ -27,6 +27,7 @@
 //! | [`commands`] | a request in, a reply out: every admin command, or the word that it is not simulated |
 //! | [`core`](mod@core) | the whole state as one machine that is told the time: sessions, rights, sites, files, studies |
 //! | [`jobs`] | the life of a job |
+//! | [`scenario`] | what is out of the ordinary on a server, as a file |
 //! | [`faults`] | frames that get lost and connections that break |
 //! | [`project`], [`pki`], [`kits`] | nvflare's `project.yml`, keys and certificates, startup kits |
 //!
@@ -46,6 +47,7 @@ mod members;
 mod peer;
 pub mod pki;
 pub mod project;
+pub mod scenario;
 mod server;
 mod transfer;
 

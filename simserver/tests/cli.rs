@@ -198,3 +198,24 @@ fn a_wrong_command_line_is_code_2_and_help_lists_the_codes() {
     assert_eq!(help.status.code(), Some(0));
     assert!(text(&help.stdout).contains("5  the server cannot start"));
 }
+
+#[test]
+fn a_scenario_is_played_and_one_that_is_wrong_is_refused_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let workspace = directory.path().join("ws");
+    let arguments = |scenario: &str| {
+        ["serve", "--workspace", workspace.to_str().unwrap(), "--port", "0", "--scenario", scenario].map(str::to_owned)
+    };
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/scenario.yml");
+    let serving = Serving::start(&arguments(example).each_ref().map(String::as_str));
+    assert!(is_open(serving.port()));
+    assert_eq!(serving.end("-TERM"), Some(0));
+
+    for (text, word) in [("clock: real\nrulez: []\n", "line 2"), ("sites: {site-9: silent}\n", "site-9")] {
+        let path = directory.path().join("scenario.yml");
+        fs::write(&path, text).unwrap();
+        let output = run(&arguments(path.to_str().unwrap()).each_ref().map(String::as_str));
+        assert_eq!(output.status.code(), Some(3), "{}", self::text(&output.stderr));
+        assert!(self::text(&output.stderr).contains(word), "{}", self::text(&output.stderr));
+    }
+}

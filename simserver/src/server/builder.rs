@@ -14,10 +14,14 @@ use crate::ambient::{self, Clock};
 use crate::clock::ClockMode;
 use crate::core::{Sim, SimConfig};
 use crate::driver::Driver;
+use crate::faults::Fault;
+use crate::jobs::behaviour::Rule;
+use crate::jobs::lifecycle::Quirks;
 use crate::kits::{Credentials, Participant, SiteKeys, Workspace};
 use crate::listen::{Door, HANDSHAKE_TIMEOUT, Listener, Transport};
 use crate::pki::{KeySource, PkiError};
 use crate::project::{Project, Scheme};
+use crate::scenario::{Scenario, ScenarioError};
 
 /// How a simulated server is to be; [`SimServer::builder`] makes one, [`SimServerBuilder::start`] starts it.
 ///
@@ -33,11 +37,12 @@ pub struct SimServerBuilder {
     keys: KeySource,
     handshake_timeout: Duration,
     clock: ClockMode,
+    faults: Vec<Fault>,
     configure: Vec<Arc<Configure>>,
 }
 
 /// A change to what the simulation is made of.
-type Configure = dyn Fn(&mut SimConfig) + Send + Sync;
+type Configure = dyn Fn(&mut SimConfig) -> Result<(), ScenarioError> + Send + Sync;
 
 impl Default for SimServerBuilder {
     fn default() -> Self {
@@ -50,6 +55,7 @@ impl Default for SimServerBuilder {
             keys: KeySource::default(),
             handshake_timeout: HANDSHAKE_TIMEOUT,
             clock: ClockMode::Real,
+            faults: Vec::new(),
             configure: Vec::new(),
         }
     }
@@ -121,9 +127,71 @@ impl SimServerBuilder {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn configure(mut self, change: impl Fn(&mut SimConfig) + Send + Sync + 'static) -> Self {
+    pub fn configure(self, change: impl Fn(&mut SimConfig) + Send + Sync + 'static) -> Self {
+        self.change(move |config| {
+            change(config);
+            Ok(())
+        })
+    }
+
+    fn change(mut self, change: impl Fn(&mut SimConfig) -> Result<(), ScenarioError> + Send + Sync + 'static) -> Self {
         self.configure.push(Arc::new(change));
         self
+    }
+
+    /// What the runs of certain jobs do; where several rules fit a job, later ones win.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    /// use flare_simserver::jobs::behaviour::Rule;
+    ///
+    /// let server = SimServer::builder()
+    ///     .rule(Rule::named("broken").failing_at("site-2", "ValueError: no data"))
+    ///     .rule(Rule::named("deaf").silent_at("site-1"))
+    ///     .rule(Rule::named("endless").until_aborted())
+    ///     .start()
+    ///     .await?;
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rule(self, rule: Rule) -> Self {
+        self.configure(move |config| config.rules.push(rule.clone()))
+    }
+
+    /// Races of the real server that always end the same way.
+    pub fn quirks(self, quirks: Quirks) -> Self {
+        self.configure(move |config| config.job_settings.quirks = quirks)
+    }
+
+    /// A fault of the connections, from the start to the end of the server. [`SimServer::inject`] makes one that goes
+    /// before.
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
+    /// Everything that a scenario says. What is said later, by another scenario or another method, adds to it or
+    /// replaces it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    /// use flare_simserver::scenario::Scenario;
+    ///
+    /// let scenario = Scenario::from_yaml("sites: {site-1: silent}")?;
+    /// let server = SimServer::builder().scenario(scenario).start().await?;
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn scenario(mut self, scenario: Scenario) -> Self {
+        self.clock = scenario.clock.unwrap_or(self.clock);
+        self.faults.extend(scenario.faults.iter().cloned());
+        self.change(move |config| scenario.apply(config))
     }
 
     /// How long a peer has from connecting until it has said HELLO. The default is ten seconds.
@@ -224,11 +292,14 @@ impl SimServerBuilder {
         let mut config =
             kits.with_authority(|root| simulation::configure(&project, &identity, root, kits.directory(), now))?;
         for change in &self.configure {
-            change(&mut config);
+            change(&mut config)?;
         }
         let sim = Sim::new(config, random.fork(), now).map_err(PkiError::BadCertificate)?;
         let scratch = tempfile::TempDir::with_prefix("flare-simserver-").map_err(StartError::Scratch)?;
         let driver = Arc::new(Driver::new(clock, self.clock, sim, random, scratch));
+        for fault in self.faults {
+            driver.faults().keep(fault);
+        }
         Ok(Prepared { project, door, driver, kits, handshake_timeout: self.handshake_timeout })
     }
 }

@@ -10,6 +10,7 @@ use crate::core::StudyRegistryError;
 use crate::kits::KitError;
 use crate::pki::PkiError;
 use crate::project::Scheme;
+use crate::scenario::ScenarioError;
 
 /// Why a server does not start.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub enum StartError {
     Studies(StudyRegistryError),
     /// The clock cannot run that fast or slowly.
     Clock(BadClockMode),
+    /// The scenario does not fit the project.
+    Scenario(ScenarioError),
     /// The project asks for a scheme that is not simulated.
     Scheme(Scheme),
     /// There is no place for files that are uploaded or downloaded.
@@ -56,6 +59,7 @@ impl StartError {
             Self::Expired { .. } => "provision into a new workspace",
             Self::Studies(_) => "compare the project's studies with nvflare's study registry",
             Self::Clock(_) => "choose a factor between 0 and a million",
+            Self::Scenario(error) => error.hint(),
             Self::Scheme(_) => "use http or tcp",
             Self::Scratch(_) => "make room in the system's temporary directory, or set TMPDIR to another",
             Self::Interrupted => "start the server before the runtime shuts down",
@@ -81,6 +85,12 @@ impl From<StudyRegistryError> for StartError {
     }
 }
 
+impl From<ScenarioError> for StartError {
+    fn from(error: ScenarioError) -> Self {
+        Self::Scenario(error)
+    }
+}
+
 impl From<BadClockMode> for StartError {
     fn from(error: BadClockMode) -> Self {
         Self::Clock(error)
@@ -95,6 +105,7 @@ impl fmt::Display for StartError {
             Self::Expired { whose } => write!(f, "the certificate of {whose} in the workspace has expired"),
             Self::Studies(_) => f.write_str("the project's studies cannot be simulated"),
             Self::Clock(_) => f.write_str("the clock cannot be simulated"),
+            Self::Scenario(_) => f.write_str("the scenario cannot be played"),
             Self::Scheme(scheme) => write!(f, "the scheme {scheme} is not simulated"),
             Self::Scratch(_) => f.write_str("there is no temporary directory for uploads"),
             Self::Interrupted => f.write_str("starting was interrupted"),
@@ -108,6 +119,7 @@ impl Error for StartError {
             Self::Listen { source, .. } | Self::Scratch(source) => Some(source),
             Self::Kits(error) => Some(error),
             Self::Studies(error) => Some(error),
+            Self::Scenario(error) => Some(error),
             Self::Clock(error) => Some(error),
             _ => None,
         }

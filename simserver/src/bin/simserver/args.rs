@@ -68,6 +68,10 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
 
+    /// What is out of the ordinary: runs, sites, faults, clock, scheduler; see simserver/examples/scenario.yml.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+
     /// How the simulated time passes: `real`, `scaled=FACTOR`, or `manual`, where every SIGUSR1 lets happen what is
     /// waited for next.
     #[arg(long, value_name = "MODE")]

@@ -9,13 +9,14 @@ use std::process::ExitCode;
 use flare_simserver::StartError;
 use flare_simserver::kits::KitError;
 use flare_simserver::project::ProjectError;
+use flare_simserver::scenario::ScenarioError;
 
 /// The exit codes, for `--help`.
 pub(crate) const HELP: &str = "Exit codes:
   0  done; for `serve`: ended by SIGTERM, SIGINT or Ctrl-C
   1  something unexpected failed
   2  the command line is wrong
-  3  the project file cannot be read or is not a valid project
+  3  the project or scenario file cannot be read or is not valid
   4  the workspace, a key or a startup kit cannot be read or written
   5  the server cannot start: the port is taken, a certificate has expired, the scheme is not simulated";
 
@@ -23,6 +24,7 @@ pub(crate) const HELP: &str = "Exit codes:
 #[derive(Debug)]
 pub(crate) enum Failure {
     Project(ProjectError),
+    Scenario(ScenarioError),
     Kits(KitError),
     Start(StartError),
     ReadyFile { path: PathBuf, source: io::Error },
@@ -33,7 +35,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Runtime(_) | Self::ReadyFile { .. } => 1,
-            Self::Project(_) => 3,
+            Self::Project(_) | Self::Scenario(_) | Self::Start(StartError::Scenario(_)) => 3,
             Self::Kits(_) | Self::Start(StartError::Kits(_)) => 4,
             Self::Start(_) => 5,
         })
@@ -47,6 +49,7 @@ impl Failure {
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::Project(error) => error.hint(),
+            Self::Scenario(error) => error.hint(),
             Self::Kits(error) => error.hint(),
             Self::Start(error) => error.hint(),
             Self::ReadyFile { .. } => "check that the directory of the ready file exists and may be written",
@@ -58,6 +61,12 @@ impl Failure {
 impl From<ProjectError> for Failure {
     fn from(error: ProjectError) -> Self {
         Self::Project(error)
+    }
+}
+
+impl From<ScenarioError> for Failure {
+    fn from(error: ScenarioError) -> Self {
+        Self::Scenario(error)
     }
 }
 
@@ -77,6 +86,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Project(_) => f.write_str("the project cannot be used"),
+            Self::Scenario(_) => f.write_str("the scenario cannot be used"),
             Self::Kits(_) => f.write_str("the startup kits cannot be made"),
             Self::Start(_) => f.write_str("the server cannot start"),
             Self::ReadyFile { path, .. } => write!(f, "the ready file {} cannot be written", path.display()),
@@ -89,6 +99,7 @@ impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Project(error) => Some(error),
+            Self::Scenario(error) => Some(error),
             Self::Kits(error) => Some(error),
             Self::Start(error) => Some(error),
             Self::ReadyFile { source, .. } | Self::Runtime(source) => Some(source),

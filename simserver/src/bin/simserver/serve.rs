@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flare_simserver::SimServer;
 use flare_simserver::core::LocalTime;
+use flare_simserver::scenario::Scenario;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -36,6 +37,9 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
         .project(project);
     if let Some(address) = arguments.address {
         builder = builder.address(address);
+    }
+    if let Some(path) = &arguments.scenario {
+        builder = builder.scenario(Scenario::read(path)?);
     }
     if let Some(clock) = arguments.clock {
         builder = builder.clock(clock);
