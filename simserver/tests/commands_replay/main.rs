@@ -15,6 +15,7 @@ mod refusals;
 mod replay;
 mod setup;
 mod shell;
+mod submissions;
 
 use flare_fixtures::{RecordedReply, replies};
 
@@ -52,19 +53,11 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("queue.check_status_after_remove", "job processes run"),
     ("grep.ok", "the recording was cut"),
     ("head.neg", "the recording was cut, and shows all but the end of a file that nobody knows"),
-    ("list_jobs.submit_token.128", "a job was submitted with a token"),
-    ("list_jobs.submit_token.after_clone", "a job was submitted with a token"),
-    ("list_jobs.submit_token.deleted", "a job was submitted with a token"),
-    ("list_jobs.submit_token.deleted_d", "a job was submitted with a token"),
-    ("list_jobs.submit_token.other", "a job was submitted with a token"),
-    ("list_jobs.submit_token.owner", "a job was submitted with a token"),
-    ("list_jobs.submit_token.owner_d", "a job was submitted with a token"),
-    ("list_jobs.submit_token.with_filter", "a job was submitted with a token"),
-    ("restart_recovery.list_jobs_token", "a job was submitted with a token"),
+    ("restart_recovery.list_jobs_token", "the server was killed and started again"),
 ];
 
 /// How many recordings there are of commands that are simulated, and of requests that are no command.
-const RECORDED: usize = 422;
+const RECORDED: usize = 414;
 
 /// The command word; requests that are no command are named `proto.*`.
 fn word(recorded: &RecordedReply) -> &str {
@@ -72,7 +65,9 @@ fn word(recorded: &RecordedReply) -> &str {
 }
 
 fn concerns_us(recorded: &RecordedReply) -> bool {
-    !jobs::is_replayed(&recorded.name) && (COMMANDS.contains(&word(recorded)) || recorded.name.starts_with("proto."))
+    !jobs::is_replayed(&recorded.name)
+        && !submissions::is_replayed(&recorded.name)
+        && (COMMANDS.contains(&word(recorded)) || recorded.name.starts_with("proto."))
 }
 
 fn reason_left_out(name: &str) -> Option<&'static str> {

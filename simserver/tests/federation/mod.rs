@@ -7,11 +7,14 @@
 )]
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use flare_simserver::commands::{Answer, Incoming, handle};
+use flare_simserver::blob::Blob;
+use flare_simserver::commands::{Answer, Checked, Incoming, Submission, check_archive, finish, handle};
 use flare_simserver::core::{Effect, ServerConfig, Sim, SimConfig, SiteConfig, VirtualFiles};
+use flare_simserver::jobs::definition::Refusal;
 use flare_simserver::pki::{Authority, Identity, KeyPair, Subject, Validity};
 use flare_wire::auth::LoginHeaders;
 use flare_wire::hci::{Item, Reply};
@@ -151,6 +154,39 @@ impl Federation {
         self.send_raw(&request(line, token, meta), &no_headers())
     }
 
+    /// Sends a command with a file, and returns the reply that goes with the answer to its last piece.
+    pub(crate) fn upload(&mut self, line: &str, token: &str, meta: &Value, archive: &[u8]) -> Reply {
+        match self.begin_upload(line, token, meta) {
+            Ok(submission) => self.finish_upload(Self::check_upload(submission, archive)),
+            Err(reply) => reply,
+        }
+    }
+
+    /// The first part of [`Federation::upload`]: what is said before anybody looks at the archive.
+    pub(crate) fn begin_upload(&mut self, line: &str, token: &str, meta: &Value) -> Result<Submission, Reply> {
+        let text = request(line, Some(token), meta);
+        let incoming = Incoming { origin: "_admin_1", text: &text, login: &no_headers(), has_upload: true };
+        match handle(&mut self.sim, self.now, incoming) {
+            Answer::Submit(submission) => Ok(*submission),
+            Answer::Now(reply) => Err(reply),
+            Answer::Later(_) => panic!("no site is asked about an upload"),
+        }
+    }
+
+    /// The second part: what the archive holds.
+    pub(crate) fn check_upload(submission: Submission, archive: &[u8]) -> Upload {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(archive).unwrap();
+        let archive = Blob::temporary(file.into_temp_path());
+        let checked = check_archive(&submission, archive.open().unwrap());
+        Upload { submission, checked, archive }
+    }
+
+    /// The last part: the job.
+    pub(crate) fn finish_upload(&mut self, upload: Upload) -> Reply {
+        finish(&mut self.sim, self.now, upload.submission, upload.checked, upload.archive)
+    }
+
     /// Sends any text as a request, and lets time pass until the reply is there.
     pub(crate) fn send_raw(&mut self, text: &str, login: &LoginHeaders) -> Reply {
         let incoming = Incoming { origin: "_admin_1", text, login, has_upload: false };
@@ -178,6 +214,13 @@ impl Federation {
             other => panic!("no text: {other:?}"),
         }
     }
+}
+
+/// An upload that was looked at and is no job yet.
+pub(crate) struct Upload {
+    submission: Submission,
+    checked: Result<Checked, Refusal>,
+    archive: Blob,
 }
 
 /// The token of a successful login.
