@@ -111,3 +111,66 @@ positional arguments:
   target         server, all, or a client site name
   log_file_name  log file name
 ";
+
+/// The parser of a command that changes the sites of a study.
+macro_rules! study_sites {
+    ($name:literal) => {
+        Parser {
+            options: &[OptionSpec::text("--sites"), OptionSpec::text("--site-org")],
+            positionals: &[("study", Count::One)],
+            errors: ErrorStyle::FirstWithHelp(concat!(
+                "usage: ",
+                $name,
+                " [--sites SITES] [--site-org SITE_ORGS] study\n\npositional arguments:\n  study\n\n",
+                "options:\n  --sites SITES\n  --site-org SITE_ORGS\n"
+            )),
+        }
+    };
+}
+
+/// The parser of a command about a study.
+macro_rules! study {
+    ($name:literal) => {
+        Parser {
+            options: &[],
+            positionals: &[("study", Count::One)],
+            errors: ErrorStyle::FirstWithHelp(concat!("usage: ", $name, " study\n\npositional arguments:\n  study\n")),
+        }
+    };
+}
+
+/// The parser of a command about a user of a study.
+macro_rules! study_user {
+    ($name:literal) => {
+        Parser {
+            options: &[],
+            positionals: &[("study", Count::One), ("user", Count::One)],
+            errors: ErrorStyle::FirstWithHelp(concat!(
+                "usage: ",
+                $name,
+                " study user\n\npositional arguments:\n  study\n  user\n"
+            )),
+        }
+    };
+}
+
+/// Words after `register_study`.
+pub const REGISTER_STUDY: Parser = study_sites!("register_study");
+
+/// Words after `add_study_site`.
+pub const ADD_STUDY_SITE: Parser = study_sites!("add_study_site");
+
+/// Words after `remove_study_site`.
+pub const REMOVE_STUDY_SITE: Parser = study_sites!("remove_study_site");
+
+/// Words after `remove_study`.
+pub const REMOVE_STUDY: Parser = study!("remove_study");
+
+/// Words after `show_study`.
+pub const SHOW_STUDY: Parser = study!("show_study");
+
+/// Words after `add_study_user`.
+pub const ADD_STUDY_USER: Parser = study_user!("add_study_user");
+
+/// Words after `remove_study_user`.
+pub const REMOVE_STUDY_USER: Parser = study_user!("remove_study_user");

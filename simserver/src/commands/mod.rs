@@ -13,7 +13,7 @@
 //! | `table`, `entries` | the one table of commands |
 //! | `call` | a command on its way through the server |
 //! | `checks`, `targets`, [`arguments`] | what is checked before a command runs |
-//! | `login`, `catalogue`, `status`, `system`, `jobs`, `studies`, `shell` | the handlers |
+//! | `login`, `catalogue`, `clients`, `status`, `system`, `jobs`, `studies`, `shell` | the handlers |
 //! | `unmodelled` | what commands answer that are not simulated |
 
 pub mod arguments;
@@ -21,6 +21,7 @@ mod call;
 mod catalogue;
 mod cellnet;
 mod checks;
+mod clients;
 mod entries;
 mod ids;
 mod jobs;
@@ -82,7 +83,7 @@ pub enum Answer {
 ///
 /// A request whose payload is no text at all does not come here: the real server answers it with an empty payload.
 pub fn handle(sim: &mut Sim, now: Moment, incoming: Incoming<'_>) -> Answer {
-    sim.forget_gone_sites(now);
+    sim.update_sites(now);
     sim.advance_jobs(now);
     let mut reply = Reply { time: sim.clock().stamp(now), ..Reply::new() };
     let Some(request) = Request::read(incoming.text) else {

@@ -49,5 +49,6 @@ pub use sessions::Session;
 pub use sim::{Effect, Sim, Ticket};
 pub use sites::{Asker, Site, SiteAnswer, SiteIndex, SiteReply, SiteRequest, Sites};
 pub use studies::{Study, StudyRegistry, StudyRegistryError};
+pub(crate) use studies::{is_study_name, is_word};
 pub use timers::{Timer, TimerName};
 pub use workspace::Workspace;

@@ -17,7 +17,7 @@ use super::passes::Passes;
 use super::registration::{Admission, Identity, Proof, RegistrationRefusal, Registrations};
 use super::sessions::{EXPIRED, IDLE_TIMEOUT, Lookup, Session, Sessions};
 use super::shell::NotModelled;
-use super::sites::{Around, Asker, SiteAnswer, SiteIndex, SiteRequest, Sites};
+use super::sites::{Absence, Around, Asker, SiteAnswer, SiteIndex, SiteRequest, Sites};
 use super::{LocalTime, Person, Policy, StudyRegistry, Timer, TimerName, VirtualFiles, logs};
 use crate::blob::Blob;
 use crate::jobs::behaviour::Behaviours;
@@ -28,6 +28,12 @@ use crate::jobs::store::StoredJob;
 
 /// Replies that wait for a slow or silent site. Each holds one reply; the connections bound how many they have.
 const MAX_WAITING: usize = 16_384;
+
+/// The file of the study registry, in the server's workspace.
+const STUDY_REGISTRY: &str = "study_registry.json";
+
+/// The file of the clients that are not let in, in the server's workspace.
+const DISABLED_CLIENTS: &str = "disabled_clients.json";
 
 /// Stands for a reply that comes later, see [`Effect::Answered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -210,6 +216,7 @@ impl Sim {
 
     /// Does what has become due, and returns what the server has to say.
     pub fn advance(&mut self, now: Moment) -> Vec<Effect> {
+        self.bring_back_sites(now);
         self.advance_jobs(now);
         for session in self.sessions.advance(now) {
             self.downloads.end_session(&session.token.session_id);
@@ -229,7 +236,10 @@ impl Sim {
             return Some(self.started);
         }
         let answer = self.waiting.first_key_value().map(|((moment, _), _)| *moment);
-        [self.sessions.next_pass(), answer, self.jobs.next_deadline()].into_iter().flatten().min()
+        [self.sessions.next_pass(), answer, self.jobs.next_deadline(), self.sites.next_return()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What the simulation waits for, the next of each kind; what comes first is due at [`Sim::next_deadline`].
@@ -244,6 +254,9 @@ impl Sim {
         }
         if let Some(((at, _), _)) = self.waiting.first_key_value() {
             timers.push(Timer { at: *at, name: TimerName::SiteAnswer });
+        }
+        if let Some(at) = self.sites.next_return() {
+            timers.push(Timer { at, name: TimerName::SiteReturn });
         }
         timers.extend(self.jobs.timers());
         timers.sort();
@@ -384,11 +397,105 @@ impl Sim {
         self.sites.ask(site, request, asker, timeout, around)
     }
 
-    /// Forgets the sites that have been gone for too long.
-    pub(crate) fn forget_gone_sites(&mut self, now: Moment) {
+    /// Sites that were away are back, and those that have been gone for too long are forgotten.
+    pub(crate) fn update_sites(&mut self, now: Moment) {
+        self.bring_back_sites(now);
         if self.sites.forget_gone(now) {
             self.jobs.sites_changed(now);
         }
+    }
+
+    fn bring_back_sites(&mut self, now: Moment) {
+        let mut came_back = false;
+        while let Some((name, is_new)) = self.sites.come_back(now, &mut self.random) {
+            came_back = true;
+            if is_new {
+                let total = self.sites.iter().len();
+                let joined = format!("Client: New client {name}@127.0.0.1 joined. Sent token.  Total clients: {total}");
+                self.log_of_clients(now, &joined);
+            }
+        }
+        if came_back {
+            self.jobs.sites_changed(now);
+        }
+    }
+
+    fn log_of_clients(&mut self, now: Moment, text: &str) {
+        logs::info(&mut self.files, now, self.clock, logs::Source::CLIENT_MANAGER, text);
+    }
+
+    /// Drops the entries of sites, which their next heartbeats make again. Jobs that run there are not touched.
+    pub(crate) fn remove_sites(&mut self, now: Moment, mut sites: Vec<SiteIndex>) {
+        // From behind, so that the places of the others stay.
+        sites.sort_unstable_by(|left, right| right.cmp(left));
+        for site in sites {
+            let Some(name) = self.sites.get(site).map(|site| site.name().clone()) else { continue };
+            self.sites.forget(site, now);
+            let left = format!("Client Name:{name} left.  Total clients: {}", self.sites.iter().len());
+            self.log_of_clients(now, &left);
+        }
+        self.jobs.sites_changed(now);
+    }
+
+    /// Keeps a site out, known or not, until it is enabled; returns whether it was kept out already, and whether it
+    /// was registered. Jobs that run there are not touched.
+    pub(crate) fn disable_site(&mut self, now: Moment, name: &str) -> (bool, bool) {
+        let was_disabled = self.disabled.iter().any(|disabled| disabled == name);
+        if !was_disabled {
+            self.disabled.push(name.to_owned());
+        }
+        let was_registered = self.sites.disable(name);
+        self.write_disabled(now);
+        let tokens = u8::from(was_registered);
+        self.log_of_clients(now, &format!("Client {name} disabled. Removed {tokens} active token(s)."));
+        self.jobs.sites_changed(now);
+        (was_disabled, was_registered)
+    }
+
+    /// Lets a site in again; returns whether it was kept out.
+    pub(crate) fn enable_site(&mut self, now: Moment, name: &str) -> bool {
+        let was_disabled = self.disabled.iter().any(|disabled| disabled == name);
+        if was_disabled {
+            self.disabled.retain(|disabled| disabled != name);
+            self.sites.enable(name, now);
+            self.write_disabled(now);
+        }
+        let shown = if was_disabled { "True" } else { "False" };
+        self.log_of_clients(now, &format!("Client {name} enabled. Was disabled: {shown}"));
+        was_disabled
+    }
+
+    /// The clients that are not let in, as the server keeps them.
+    #[must_use]
+    pub fn disabled_clients(&self) -> &[String] {
+        &self.disabled
+    }
+
+    fn write_disabled(&mut self, now: Moment) {
+        let mut names: Vec<&str> = self.disabled.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        let text = format!("{:#}", json!({"disabled_clients": names}));
+        self.files.insert(DISABLED_CLIENTS, text.into_bytes(), 0o600, now);
+    }
+
+    /// Sites end and start anew: each comes back by itself.
+    pub(crate) fn restart_sites(&mut self, now: Moment, names: &[std::sync::Arc<str>]) {
+        for name in names {
+            if let Some(site) = self.sites.find(name) {
+                self.sites.restart(site, now);
+            }
+        }
+        self.jobs.sites_changed(now);
+    }
+
+    /// Sites end.
+    pub(crate) fn shut_down_sites(&mut self, now: Moment, names: &[std::sync::Arc<str>]) {
+        for name in names {
+            if let Some(site) = self.sites.find(name) {
+                self.sites.leave(site, Absence::ShutDown);
+            }
+        }
+        self.jobs.sites_changed(now);
     }
 
     /// The registered sites.
@@ -420,6 +527,17 @@ impl Sim {
     /// Replaces the study registry, as editing the file of a real server and restarting it does.
     pub fn set_studies(&mut self, studies: Option<StudyRegistry>) {
         self.studies = studies;
+    }
+
+    /// Replaces the study registry after a command changed it, which writes its file.
+    pub(crate) fn change_studies(&mut self, now: Moment, studies: StudyRegistry) {
+        self.files.insert(STUDY_REGISTRY, studies.to_json().into_bytes(), 0o600, now);
+        self.studies = Some(studies);
+    }
+
+    /// True when a registered site is known to belong to the organisation.
+    pub(crate) fn is_site_of(&self, site: &str, org: &str) -> bool {
+        self.sites.named(site).and_then(super::Site::org) == Some(org)
     }
 
     // ---- jobs ------------------------------------------------------------------------------------------------

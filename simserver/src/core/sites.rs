@@ -18,6 +18,12 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A site that has not said so for this long is forgotten (`heart_beat_timeout`).
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// How often a site that is not let in tries again (measured).
+const RETRY: Duration = Duration::from_secs(5);
+
+/// How long a site takes from the command to restart until it has registered again (measured: 13.9 s).
+const SITE_RESTART: Duration = Duration::from_secs(14);
+
 /// Lines that a workspace nobody has looked into yet may owe to its audit log; with more it is made.
 const MAX_UNWRITTEN: usize = 256;
 
@@ -36,6 +42,12 @@ pub enum SiteRequest<'a> {
     Version,
     /// Its privacy scopes.
     Scopes,
+    /// To log as it is told.
+    ConfigureLog,
+    /// To start anew.
+    Restart,
+    /// To end.
+    ShutDown,
     /// A shell command; the parser that checks its arguments again, on the site.
     Shell {
         /// The command line.
@@ -55,6 +67,9 @@ impl SiteRequest<'_> {
             Self::Environment => "sys.report_env",
             Self::Version => "sys.report_version",
             Self::Scopes => "train.get_scopes",
+            Self::ConfigureLog => "sys.configure_site_log",
+            Self::Restart => "train.restart",
+            Self::ShutDown => "train.shutdown",
             Self::Shell { .. } => "sys.shell",
         }
     }
@@ -99,6 +114,8 @@ pub struct Site {
     name: Arc<str>,
     token: String,
     registered: Moment,
+    /// False for one that came back by a heartbeat.
+    org_known: bool,
     /// Since when it is not there any more.
     gone: Option<Moment>,
     /// Lines for the audit log of a workspace that nobody has looked into yet; none once it is there.
@@ -125,6 +142,13 @@ impl Site {
         let until = self.gone.map_or(now, |gone| gone.min(now));
         let beats = until.since(self.registered).as_secs() / HEARTBEAT.as_secs();
         self.registered + Duration::from_secs(beats * HEARTBEAT.as_secs())
+    }
+
+    /// Its organisation, as far as the server knows it: one that comes back by a heartbeat has not shown its
+    /// certificate again.
+    #[must_use]
+    pub fn org(&self) -> Option<&str> {
+        self.org_known.then_some(self.config.org.as_str())
     }
 
     /// What it is made of.
@@ -171,6 +195,9 @@ impl Site {
             SiteRequest::Scopes => {
                 json!({"scope_names": config.scopes.names, "default_scope": config.scopes.default})
             }
+            SiteRequest::ConfigureLog => format!("successfully configured {} log", config.name).into(),
+            SiteRequest::Restart => "Restart the client...".into(),
+            SiteRequest::ShutDown => "Shutdown the client...".into(),
             SiteRequest::Shell { line, parser } => {
                 let (clock, now) = (around.clock, around.now);
                 let files = self.files(around.project, clock);
@@ -192,10 +219,33 @@ fn shell_text(line: &str, parser: &Parser, place: Place<'_>) -> Result<String, N
     })
 }
 
+/// Why a site of the federation is not registered, and when it will be again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absence {
+    /// Its entry was dropped. Its next heartbeat brings it back, with its token, but without its organisation.
+    Forgotten(Moment),
+    /// It is not let in.
+    Disabled,
+    /// It starts anew, and registers.
+    Restarts(Moment),
+    /// It has ended.
+    ShutDown,
+}
+
+impl Absence {
+    const fn end(self) -> Option<Moment> {
+        match self {
+            Self::Forgotten(end) | Self::Restarts(end) => Some(end),
+            Self::Disabled | Self::ShutDown => None,
+        }
+    }
+}
+
 /// The registered sites, in the order in which they registered.
 #[derive(Debug, Default)]
 pub struct Sites {
     sites: Vec<Site>,
+    away: Vec<(Site, Absence)>,
     by_name: HashMap<Arc<str>, usize>,
     by_token: HashMap<String, usize>,
 }
@@ -205,7 +255,7 @@ pub struct Sites {
 pub struct SiteIndex(usize);
 
 impl Sites {
-    /// Registers sites at `now`, but for those in `disabled`.
+    /// Registers sites at `now`, but for those in `disabled`, which keep trying.
     pub(super) fn register(
         configs: Vec<SiteConfig>,
         disabled: &[String],
@@ -213,15 +263,22 @@ impl Sites {
         random: &mut Randomness,
     ) -> Self {
         let mut sites = Self::default();
-        for config in configs.into_iter().filter(|config| !disabled.contains(&config.name)) {
-            sites.sites.push(Site {
+        for config in configs {
+            let is_disabled = disabled.contains(&config.name);
+            let site = Site {
                 name: config.name.as_str().into(),
                 token: random.uuid(),
                 registered: now,
+                org_known: true,
                 gone: (config.behaviour == SiteBehaviour::Gone).then_some(now),
                 unwritten: Some(Vec::new()),
                 config,
-            });
+            };
+            if is_disabled {
+                sites.away.push((site, Absence::Disabled));
+            } else {
+                sites.sites.push(site);
+            }
         }
         sites.index();
         sites
@@ -254,6 +311,75 @@ impl Sites {
         false
     }
 
+    /// A site drops out.
+    pub(super) fn leave(&mut self, index: SiteIndex, absence: Absence) {
+        if index.0 < self.sites.len() {
+            let site = self.sites.remove(index.0);
+            self.away.push((site, absence));
+            self.index();
+        }
+    }
+
+    /// Drops the entry of a site, which knows nothing of it.
+    pub(super) fn forget(&mut self, index: SiteIndex, now: Moment) {
+        if let Some(site) = self.get(index) {
+            let next = site.last_heartbeat(now) + HEARTBEAT;
+            self.leave(index, Absence::Forgotten(next));
+        }
+    }
+
+    /// Starts a site anew.
+    pub(super) fn restart(&mut self, index: SiteIndex, now: Moment) {
+        self.leave(index, Absence::Restarts(now + SITE_RESTART));
+    }
+
+    /// Keeps a site out; true when it was registered.
+    pub(super) fn disable(&mut self, name: &str) -> bool {
+        if let Some(index) = self.by_name.get(name).copied() {
+            self.leave(SiteIndex(index), Absence::Disabled);
+            return true;
+        }
+        for (site, absence) in &mut self.away {
+            if *site.name == *name && absence.end().is_some() {
+                *absence = Absence::Disabled;
+            }
+        }
+        false
+    }
+
+    /// Lets a site in again, when it next tries.
+    pub(super) fn enable(&mut self, name: &str, now: Moment) {
+        for (site, absence) in &mut self.away {
+            if *site.name == *name && *absence == Absence::Disabled {
+                let tries = now.since(site.registered).as_secs() / RETRY.as_secs() + 1;
+                *absence = Absence::Forgotten(site.registered + Duration::from_secs(tries * RETRY.as_secs()));
+            }
+        }
+    }
+
+    /// When the next site comes back.
+    pub(super) fn next_return(&self) -> Option<Moment> {
+        let is_there = |(site, _): &&(Site, Absence)| site.gone.is_none();
+        self.away.iter().filter(is_there).filter_map(|(_, absence)| absence.end()).min()
+    }
+
+    /// Brings the next site back that is due. Says which, and whether it registered as if it were new.
+    pub(super) fn come_back(&mut self, now: Moment, random: &mut Randomness) -> Option<(Arc<str>, bool)> {
+        let due = self.next_return().filter(|due| *due <= now)?;
+        let is_due = |(site, absence): &(Site, Absence)| site.gone.is_none() && absence.end() == Some(due);
+        let (mut site, absence) = self.away.remove(self.away.iter().position(is_due)?);
+        let is_new = matches!(absence, Absence::Restarts(_));
+        if is_new {
+            site.token = random.uuid();
+        }
+        site.registered = due;
+        site.org_known = is_new;
+        let name = site.name.clone();
+        self.sites.push(site);
+        self.index();
+        Some((name, is_new))
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Site> {
         self.sites.iter()
@@ -276,10 +402,14 @@ impl Sites {
         self.by_token.get(name_or_token).or_else(|| self.by_name.get(name_or_token)).copied().map(SiteIndex)
     }
 
+    /// The site with this name.
+    pub(super) fn named(&self, name: &str) -> Option<&Site> {
+        self.sites.get(*self.by_name.get(name)?)
+    }
+
     /// Changes how a site treats requests from now on; false when there is no such site.
     pub(super) fn set_behaviour(&mut self, name: &str, behaviour: SiteBehaviour, now: Moment) -> bool {
-        let index = self.by_name.get(name).copied();
-        let site = index.and_then(|index| self.sites.get_mut(index));
+        let site = self.any_mut(name);
         site.is_some_and(|site| {
             site.config.behaviour = behaviour;
             site.gone = (behaviour == SiteBehaviour::Gone).then(|| site.gone.unwrap_or(now));
@@ -289,8 +419,15 @@ impl Sites {
 
     /// The files of a site; `None` when there is no such site.
     pub(super) fn files_mut(&mut self, name: &str, project: &str, clock: LocalTime) -> Option<&mut VirtualFiles> {
-        let index = *self.by_name.get(name)?;
-        Some(self.sites.get_mut(index)?.files(project, clock))
+        Some(self.any_mut(name)?.files(project, clock))
+    }
+
+    /// A site, registered or not.
+    fn any_mut(&mut self, name: &str) -> Option<&mut Site> {
+        match self.by_name.get(name) {
+            Some(index) => self.sites.get_mut(*index),
+            None => self.away.iter_mut().map(|(site, _)| site).find(|site| *site.name == *name),
+        }
     }
 
     /// Asks one site, and waits for its answer no longer than `timeout`.

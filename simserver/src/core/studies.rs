@@ -13,6 +13,9 @@ use flare_wire::auth::DEFAULT_STUDY;
 use flare_wire::hci::JsonObject;
 use serde_json::Value;
 
+/// The only format there is.
+const FORMAT_VERSION: &str = "1.0";
+
 /// Longest name of a study.
 const MAX_NAME: usize = 63;
 
@@ -55,8 +58,12 @@ impl std::error::Error for StudyRegistryError {
 }
 
 /// The studies of a server.
+///
+/// Commands change what the file holds, as the real server does: what it holds beyond studies stays, and the order of
+/// organisations shows in replies. The file is written sorted, what is looked up keeps its order until the next change.
 #[derive(Debug, Clone, Default)]
 pub struct StudyRegistry {
+    file: JsonObject,
     studies: Vec<(String, Study)>,
 }
 
@@ -76,13 +83,45 @@ impl StudyRegistry {
     /// [`StudyRegistryError`].
     pub fn from_json(text: &str) -> Result<Self, StudyRegistryError> {
         let registry: Value = serde_json::from_str(text).map_err(StudyRegistryError::NotJson)?;
-        if registry.get("format_version").and_then(Value::as_str) != Some("1.0") {
+        if registry.get("format_version").and_then(Value::as_str) != Some(FORMAT_VERSION) {
             return Err(StudyRegistryError::Version);
         }
-        let studies =
-            registry.get("studies").and_then(Value::as_object).ok_or(StudyRegistryError::Shape("`studies`"))?;
-        let read = |(name, study): (&String, &Value)| Ok((name.clone(), Study::read(name, study)?));
-        Ok(Self { studies: studies.iter().map(read).collect::<Result<_, _>>()? })
+        let Value::Object(file) = registry else { return Err(StudyRegistryError::Version) };
+        let studies = file.get("studies").and_then(Value::as_object).ok_or(StudyRegistryError::Shape("`studies`"))?;
+        Ok(Self { studies: read_studies(studies)?, file })
+    }
+
+    /// The registry as a real server writes its file: two blanks of indentation, sorted keys, a newline at the end.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut file = self.file.clone();
+        file.entry("format_version").or_insert_with(|| FORMAT_VERSION.into());
+        file.entry("studies").or_insert_with(|| JsonObject::new().into());
+        let text = format!("{:#}\n", sorted(Value::Object(file)));
+        let mut ascii = String::with_capacity(text.len());
+        for character in text.chars() {
+            if character <= '~' {
+                ascii.push(character);
+            } else {
+                let mut units = [0; 2];
+                ascii.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+        }
+        ascii
+    }
+
+    /// What the file says of each study.
+    pub(crate) fn definitions(&self) -> JsonObject {
+        self.file.get("studies").and_then(Value::as_object).cloned().unwrap_or_default()
+    }
+
+    /// The registry after its file was changed to say this of the studies.
+    pub(crate) fn with_definitions(&self, definitions: JsonObject) -> Result<Self, StudyRegistryError> {
+        let studies = read_studies(&definitions)?;
+        let mut file = self.file.clone();
+        file.insert("format_version".to_owned(), FORMAT_VERSION.into());
+        file.insert("studies".to_owned(), sorted(Value::Object(definitions)));
+        Ok(Self { file, studies })
     }
 
     /// The studies in the order of the file.
@@ -141,6 +180,23 @@ impl Study {
     }
 }
 
+fn read_studies(studies: &JsonObject) -> Result<Vec<(String, Study)>, StudyRegistryError> {
+    studies.iter().map(|(name, study)| Ok((name.clone(), Study::read(name, study)?))).collect()
+}
+
+/// The value with the keys of its objects in order.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let mut members: Vec<(String, Value)> = object.into_iter().collect();
+            members.sort_by(|(left, _), (right, _)| left.cmp(right));
+            Value::Object(members.into_iter().map(|(key, member)| (key, sorted(member))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
 /// The strings of a list, which may be missing.
 fn names(list: Option<&Value>, what: &'static str) -> Result<Vec<String>, StudyRegistryError> {
     let wrong = StudyRegistryError::Shape(what);
@@ -159,6 +215,13 @@ pub fn is_study_name(text: &str) -> bool {
         && name.first().is_some_and(outer)
         && name.last().is_some_and(outer)
         && name.iter().all(|byte| outer(byte) || matches!(byte, b'_' | b'-'))
+}
+
+/// True for what may be the name of a site: letters, digits, `-` and `_`, with the same leniency as above.
+#[must_use]
+pub fn is_word(text: &str) -> bool {
+    let name = text.strip_suffix('\n').unwrap_or(text);
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 /// The study of a job, `default` when its meta names none.
@@ -198,6 +261,22 @@ mod tests {
         ] {
             assert!(StudyRegistry::from_json(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_registry_is_written_as_nvflare_writes_it() {
+        let read = r#"{"studies": {"s2": {"site_orgs": {"nvidia": ["site-1"], "acme": []}, "admins": ["ä"]}, "s1": null},
+            "format_version": "1.0", "owner": "me"}"#;
+        let written = concat!(
+            "{\n  \"format_version\": \"1.0\",\n  \"owner\": \"me\",\n  \"studies\": {\n    \"s1\": null,\n",
+            "    \"s2\": {\n      \"admins\": [\n        \"\\u00e4\"\n      ],\n      \"site_orgs\": {\n",
+            "        \"acme\": [],\n        \"nvidia\": [\n          \"site-1\"\n        ]\n      }\n    }\n  }\n}\n",
+        );
+        let registry = StudyRegistry::from_json(read).unwrap();
+        assert_eq!(registry.to_json(), written);
+        assert_eq!(StudyRegistry::from_json(written).unwrap().to_json(), written);
+        let none = "{\n  \"format_version\": \"1.0\",\n  \"studies\": {}\n}\n";
+        assert_eq!(StudyRegistry::default().to_json(), none);
     }
 
     #[test]

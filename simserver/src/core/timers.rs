@@ -12,6 +12,8 @@ pub enum TimerName {
     Outbox,
     /// The answer of a slow or silent site comes, or is not waited for any longer.
     SiteAnswer,
+    /// A site that was away is back.
+    SiteReturn,
     /// The housekeeping that ends a session.
     SessionSweep,
     /// The scheduler looks at the waiting jobs.

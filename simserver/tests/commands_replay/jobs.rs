@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use flare_fixtures::{RecordedReply, reply as recorded};
 use flare_simserver::blob::Blob;
+use flare_simserver::core::SimConfig;
 use flare_simserver::jobs::behaviour::Rule;
 use flare_simserver::jobs::content::{AppContent, JobContent};
 use flare_simserver::jobs::meta::JobMeta;
@@ -195,13 +196,14 @@ fn federation(recorded: &RecordedReply, state: State) -> (Federation, String) {
     };
     let mut config = config(&names, created);
     config.studies = Some(setup::registry(&setup::studies_json()));
+    let_jobs_run(
+        &mut config,
+        match state {
+            State::Finished => Rule::named("*").running_for(Duration::from_secs(1)),
+            _ => Rule::named("*").until_aborted(),
+        },
+    );
     config.job_settings.policy.max_jobs = usize::from(!matches!(state, State::Stored(_)));
-    config.rules = match state {
-        State::Finished => vec![Rule::named("*").running_for(Duration::from_secs(1))],
-        _ => vec![Rule::named("*").until_aborted()],
-    };
-    config.server.requires_signed_jobs = false;
-    config.sites.iter_mut().for_each(|site| site.requires_signed_jobs = false);
     let mut federation = Federation::start(config, 5, created);
     federation.now = now;
 
@@ -217,6 +219,21 @@ fn federation(recorded: &RecordedReply, state: State) -> (Federation, String) {
     federation.sim.jobs_mut().restore_job(job);
     run(&mut federation, &job_id, state);
     (federation, job_id)
+}
+
+/// Lets one job run at a time, by this rule.
+pub(crate) fn let_jobs_run(config: &mut SimConfig, rule: Rule) {
+    config.job_settings.policy.max_jobs = 1;
+    config.rules = vec![rule];
+    config.server.requires_signed_jobs = false;
+    config.sites.iter_mut().for_each(|site| site.requires_signed_jobs = false);
+}
+
+/// Submits a job and lets time pass until it runs; the time stays where that is.
+pub(crate) fn run_a_job(federation: &mut Federation, job_id: &str) {
+    let recorded = recorded("restart.all.job_running");
+    federation.sim.jobs_mut().restore_job(job(recorded, job_id, State::Running));
+    run(federation, job_id, State::Running);
 }
 
 /// Lets time pass until the job is where it should be; the time of the recording comes back afterwards.

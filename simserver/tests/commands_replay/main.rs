@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
+mod clients;
 #[path = "../federation/mod.rs"]
 mod federation;
 mod jobs;
@@ -15,6 +16,7 @@ mod refusals;
 mod replay;
 mod setup;
 mod shell;
+mod studies;
 mod submissions;
 
 use flare_fixtures::{RecordedReply, replies};
@@ -67,6 +69,8 @@ fn word(recorded: &RecordedReply) -> &str {
 fn concerns_us(recorded: &RecordedReply) -> bool {
     !jobs::is_replayed(&recorded.name)
         && !submissions::is_replayed(&recorded.name)
+        && !studies::is_replayed(recorded)
+        && !clients::is_replayed(recorded)
         && (COMMANDS.contains(&word(recorded)) || recorded.name.starts_with("proto."))
 }
 

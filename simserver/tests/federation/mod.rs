@@ -207,6 +207,15 @@ impl Federation {
         }
     }
 
+    /// A site's entry is dropped, and its next heartbeat brings it back, as after any loss of the entry.
+    pub(crate) fn come_back(&mut self, site: &str) {
+        let token = self.login("admin@nvidia.com", "default");
+        self.send(&format!("remove_client {site}"), &token);
+        assert!(self.sim.sites().find(site).is_none());
+        self.advance(Duration::from_secs(10));
+        assert!(self.sim.sites().find(site).is_some());
+    }
+
     /// Text of the first item of a reply.
     pub(crate) fn first_text(reply: &Reply) -> &str {
         match reply.data.first() {

@@ -2,7 +2,7 @@
 
 use super::super::checks::Check;
 use super::super::table::Command;
-use super::super::{shell, system};
+use super::super::{clients, shell, system};
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::new("sys", "cat", "show content of a file", CAT_USAGE).check(Check::Shell(&shell::CAT)).run(shell::run),
@@ -12,8 +12,12 @@ pub(super) const COMMANDS: &[Command] = &[
         "configure logging of a site",
         "configure_site_log server|client <client-name>... config",
     )
-    .check(Check::ServerOperationWithConfig),
-    Command::new("sys", "dead", "send dead client msg to SJ", "dead <client-name>").hidden().check(Check::ProjectAdmin),
+    .check(Check::ServerOperationWithConfig)
+    .run(clients::configure_site_log),
+    Command::new("sys", "dead", "send dead client msg to SJ", "dead <client-name>")
+        .hidden()
+        .check(Check::ProjectAdmin)
+        .run(clients::dead),
     Command::new("sys", "grep", "search for PATTERN in a file.", GREP_USAGE)
         .check(Check::Shell(&shell::GREP))
         .run(shell::run),

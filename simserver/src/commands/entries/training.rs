@@ -1,6 +1,7 @@
 //! Commands of scope `training`.
 
 use super::super::checks::Check;
+use super::super::clients;
 use super::super::status;
 use super::super::table::{Command, Confirm};
 
@@ -19,7 +20,8 @@ pub(super) const COMMANDS: &[Command] = &[
         .run(status::check_status),
     Command::new("training", "disable_client", "disable a FL client from reconnecting", "disable_client <client-name>")
         .confirm(Confirm::Auth)
-        .check(Check::Policy),
+        .check(Check::Policy)
+        .run(clients::disable_client),
     Command::new(
         "training",
         "enable_client",
@@ -27,7 +29,8 @@ pub(super) const COMMANDS: &[Command] = &[
         "enable_client <client-name>",
     )
     .confirm(Confirm::Auth)
-    .check(Check::Policy),
+    .check(Check::Policy)
+    .run(clients::enable_client),
     Command::new(
         "training",
         "remove_client",
@@ -36,10 +39,12 @@ pub(super) const COMMANDS: &[Command] = &[
     )
     .hidden()
     .confirm(Confirm::Auth)
-    .check(Check::ClientOperation),
+    .check(Check::ClientOperation)
+    .run(clients::remove_client),
     Command::new("training", "restart", "restart FL server and/or clients", "restart server|client|all [clients]")
         .confirm(Confirm::Auth)
-        .check(Check::ServerOperation),
+        .check(Check::ServerOperation)
+        .run(clients::restart),
     Command::new(
         "training",
         "show_scopes",
@@ -50,5 +55,6 @@ pub(super) const COMMANDS: &[Command] = &[
     .run(status::show_scopes),
     Command::new("training", "shutdown", "shutdown the FL server/client", "shutdown server|client|all")
         .confirm(Confirm::Auth)
-        .check(Check::ServerOperation),
+        .check(Check::ServerOperation)
+        .run(clients::shutdown),
 ];

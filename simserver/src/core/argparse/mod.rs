@@ -127,6 +127,11 @@ impl Arguments {
         self.texts.iter().rev().find(|(given, _)| *given == name).map(|(_, text)| text.as_str())
     }
 
+    /// All values of a text option that may be given more than once, in their order.
+    pub fn texts<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.texts.iter().filter(move |(given, _)| *given == name).map(|(_, text)| text.as_str())
+    }
+
     /// The value of an integer option, held to the range of `i64`; the last one counts.
     #[must_use]
     pub fn integer(&self, name: &str) -> Option<i64> {

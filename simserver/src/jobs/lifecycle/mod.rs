@@ -137,6 +137,11 @@ impl<H: Clone> Jobs<H> {
         running.map(|run| (run.job_id.as_str(), run.app.as_str()))
     }
 
+    /// Ids of all runs, those whose processes have not started yet included, and whether each was told to stop.
+    pub fn tracked(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.runs.values().map(|run| (run.job_id.as_str(), run.was_aborted()))
+    }
+
     /// The sites that take part in a running job.
     #[must_use]
     pub fn running_sites(&self, job_id: &str) -> Option<&[String]> {
