@@ -291,6 +291,7 @@ impl Sites {
         for site in &mut self.sites {
             site.token = random.uuid();
             site.registered = now;
+            site.org_known = true;
         }
         self.index();
     }
