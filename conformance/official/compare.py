@@ -13,6 +13,7 @@ Run it with a Python that has nvflare. Exit code 0: no difference; 1: difference
 """
 
 import argparse
+import itertools
 import json
 import re
 import subprocess
@@ -23,11 +24,13 @@ from pathlib import Path
 from federation import Federation, read_federation
 from references import References, differences
 from report import Comparison, Finding, write_report
-from script import defects, steps_of_every_kit
+from script import defects, job_life, steps_of_every_kit
 
 # A recording of seven kits takes under a minute; a server that answers nothing lets every line time out.
 RECORDING_LIMIT_SECONDS = 1200
-SCRIPTS = {"every-kit": steps_of_every_kit, "defects": defects.steps}
+SCRIPTS = {"every-kit": steps_of_every_kit, "defects": defects.steps, "jobs": job_life.steps}
+# Scripts that are played at the same time. Jobs come alone: the others look at a server that has none.
+TOGETHER = (("every-kit", "defects"), ("jobs",))
 
 
 def main() -> int:
@@ -36,6 +39,7 @@ def main() -> int:
     parser.add_argument("--left", required=True, help="folder of kits, usually of the real federation")
     parser.add_argument("--right", required=True, help="folder of kits, usually of the simulated one")
     parser.add_argument("--json", type=Path, help="where to write the report")
+    parser.add_argument("--script", choices=SCRIPTS, action="append", help="only this one; may be given several times")
     parser.add_argument("--keep", type=Path, help="folder in which to keep what was recorded")
     arguments = parser.parse_args()
     left, right = read_federation(arguments.left), read_federation(arguments.right)
@@ -45,23 +49,25 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        if not _record(left, right, folder, Path(scratch)):
+        scripts = arguments.script or list(SCRIPTS)
+        if not _record(left, right, scripts, folder, Path(scratch)):
             return 2
-        comparison = _compare(left, right, folder)
+        comparison = _compare(left, right, scripts, folder)
     write_report(comparison, arguments.json, "official client")
     return 0 if comparison.is_clean else 1
 
 
-def _record(left: Federation, right: Federation, folder: Path, home: Path) -> bool:
+def _record(left: Federation, right: Federation, scripts: list[str], folder: Path, home: Path) -> bool:
     sides = {"left": left, "right": right}
     # A federation compared with itself is recorded twice, one after the other: sessions of the one recording
     # would show in the other.
     rounds = [["left"], ["right"]] if left.folder == right.folder else [["left", "right"]]
-    for names in rounds:
+    for names, together in itertools.product(rounds, TOGETHER):
         running = [
             _start_recorder(sides[name], script, folder / f"{name}.{script}.json", home)
             for name in names
-            for script in SCRIPTS
+            for script in together
+            if script in scripts
         ]
         try:
             if not all([_ended_well(process) for process in running]):
@@ -98,10 +104,11 @@ def _ended_well(process: subprocess.Popen) -> bool:
     return code == 0
 
 
-def _compare(left: Federation, right: Federation, folder: Path) -> Comparison:
+def _compare(left: Federation, right: Federation, scripts: list[str], folder: Path) -> Comparison:
     comparison = Comparison(str(left.folder), str(right.folder))
     references = References()
-    for script, steps in SCRIPTS.items():
+    for script in scripts:
+        steps = SCRIPTS[script]
         recorded_left = _recording(left, folder / f"left.{script}.json")
         recorded_right = _recording(right, folder / f"right.{script}.json")
         for who, outcomes in recorded_left.items():

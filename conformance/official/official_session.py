@@ -43,7 +43,8 @@ class OfficialSession:
         self.session.api.cell.send_request = self._send_and_keep
 
     def _send_and_keep(self, channel, *arguments, **options):
-        answer = self._send(channel, *arguments, **options)
+        # By name, as the client does: it is by this name that the cell finds out how to send.
+        answer = self._send(*arguments, channel=channel, **options)
         if channel == CellChannel.HCI:
             self.exchanges.append(self._exchange(answer))
         return answer

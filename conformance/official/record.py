@@ -6,26 +6,34 @@ import json
 import os
 import re
 import sys
+import time
 import traceback
 from pathlib import Path
 
 from federation import Federation, Kit, read_federation
 from official_session import OfficialSession, quiet
-from script import defects, steps_of_every_kit
+import job_folders
+from script import defects, job_life, steps_of_every_kit
 from steps import Step
 
 SITE_TOKEN = re.compile(r"\{token:([^}]+)\}")
+JOB = re.compile(r"\{job:([^}]+)\}")
 
 
 class Player:
     """What a step may use while it acts."""
 
-    def __init__(self, federation: Federation, kit: Kit):
+    def __init__(self, federation: Federation, kit: Kit, scratch: Path | None = None):
         self.federation = federation
         self.kit = kit
         self.session: OfficialSession | None = None
         self.other_token = None
         self.site_tokens: dict[str, str] = {}
+        # Where job folders are made, and the ids of the jobs that were made of them.
+        self.scratch = scratch
+        self.jobs: dict[str, str] = {}
+        self._others: dict[str, OfficialSession] = {}
+        self._malformed: list[tuple[str, Path]] = []
 
     def log_in(self) -> None:
         """Opens the session and learns the sites' tokens."""
@@ -33,6 +41,32 @@ class Player:
         self.session.line("check_status server")
         rows = self.session.exchanges.pop()["reply"]["data"][3]["rows"]
         self.site_tokens = {row[0]: row[4] for row in rows[1:]}
+
+    def new_session(self) -> OfficialSession:
+        """One more session of the same admin, whose replies are not kept."""
+        return OfficialSession(self.federation, self.kit)
+
+    def session_of(self, who: str | None) -> OfficialSession:
+        """The session of the first admin of a role, opened when it is asked for; None is the player's own."""
+        if who is None:
+            return self.session
+        if who not in self._others:
+            role, elsewhere = who.split()[0], "another" in who
+            fitting = (
+                kit
+                for kit in self.federation.kits
+                if kit.role == role and (kit.organization != self.kit.organization) == elsewhere
+            )
+            self._others[who] = OfficialSession(self.federation, next(fitting))
+            # One step, one list of replies, whoever got them.
+            self._others[who].exchanges = self.session.exchanges
+        return self._others[who]
+
+    def malformed(self) -> list[tuple[str, Path]]:
+        """The job folders that have something wrong, made once."""
+        if not self._malformed:
+            self._malformed = job_folders.malformed(self.scratch)
+        return self._malformed
 
     @property
     def somebody_else(self) -> Kit:
@@ -42,6 +76,7 @@ class Player:
 
     def resolve(self, text: str) -> str:
         """Fills in what is known only now."""
+        text = JOB.sub(lambda found: self.jobs[found[1]], text)
         return SITE_TOKEN.sub(lambda found: self.site_tokens[found[1]], text).replace("{user}", self.kit.user)
 
 
@@ -49,12 +84,16 @@ def main() -> int:
     """Records what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kits", required=True)
-    parser.add_argument("--script", choices=["every-kit", "defects"], required=True)
+    parser.add_argument("--script", choices=["every-kit", "defects", "jobs"], required=True)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     federation = read_federation(arguments.kits)
     if arguments.script == "defects":
         recording = {kit.who: _play(Player(federation, kit), defects.steps()) for kit in _project_admin(federation)}
+    elif arguments.script == "jobs":
+        with job_folders.temporary() as scratch:
+            recording = {kit.who: _play_jobs(federation, kit, scratch) for kit in _project_admin(federation)}
+            recording = json.loads(json.dumps(recording).replace(json.dumps(str(scratch))[1:-1], "<jobs>"))
     else:
         recording = {kit.who: _play_session(federation, kit) for kit in federation.kits}
     arguments.output.write_text(json.dumps(recording))
@@ -71,6 +110,12 @@ def _play_session(federation: Federation, kit: Kit) -> list[dict]:
     return _play(player, steps_of_every_kit())
 
 
+def _play_jobs(federation: Federation, kit: Kit, scratch: Path) -> list[dict]:
+    player = Player(federation, kit, scratch)
+    player.log_in()
+    return _play(player, job_life.steps())
+
+
 def _play(player: Player, steps: list[Step]) -> list[dict]:
     return [_outcome(player, step) for step in steps]
 
@@ -79,6 +124,7 @@ def _outcome(player: Player, step: Step) -> dict:
     if player.session:
         player.session.exchanges.clear()
     outcome = {"step": step.name}
+    started = time.monotonic()
     try:
         with quiet():
             value = step.act(player)
@@ -86,6 +132,8 @@ def _outcome(player: Player, step: Step) -> dict:
         outcome["value"] = _plain(value)
     except Exception as error:
         outcome["raised"] = {"type": type(error).__name__, "text": str(error)}
+    # For people who wonder where the time goes.
+    print(f"{time.monotonic() - started:7.2f} s  {step.name}", file=sys.stderr)
     exchanges = list(player.session.exchanges) if player.session else []
     if step.own_sessions_only:
         for exchange in exchanges:

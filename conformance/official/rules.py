@@ -89,6 +89,19 @@ def same_after(change: Callable[[str], str], reason: str, path: str = TEXT) -> R
     return at(path, reason, check)
 
 
+def number(reason: str, path: str) -> Rules:
+    """Both values are numbers, zero or more."""
+
+    def check(left, right):
+        return [
+            f"{side} is {value!r}, which is no number"
+            for side, value in (("left", left), ("right", right))
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0
+        ]
+
+    return at(path, reason, check)
+
+
 # `datetime.now()` leaves the fraction out in the one microsecond of a second in which it is zero.
 ALWAYS = each_matches(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?", "the moment at which each side wrote its reply", r"reply\.time"

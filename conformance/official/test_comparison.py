@@ -51,6 +51,22 @@ class Comparison(unittest.TestCase):
     def test_an_id_in_place_of_a_text_is_a_difference(self):
         self.assertEqual(len(found(ONE, "none")), 1)
 
+    def test_durations_may_differ_but_a_duration_is_no_text(self):
+        self.assertEqual(found("0:00:12.871099", "1:00:13"), [])
+        self.assertEqual(len(found("0:00:12.871099", "N/A")), 1)
+        self.assertEqual(len(found("0:00:12", "0:00:1x")), 1)
+
+    def test_a_moment_with_its_zone_is_not_one_without(self):
+        self.assertEqual(found("2026-11-25T18:34:00.763057+00:00", "2026-11-25T18:33:16.093043+00:00"), [])
+        self.assertEqual(len(found("2026-11-25T18:34:00.763057+00:00", "2026-11-25 18:33:16.093043")), 1)
+
+    def test_a_rule_for_numbers_asks_for_numbers(self):
+        rule = rules.number("for the test", r"took")
+        self.assertEqual(found({"took": 1.5}, {"took": 2.5}, allowance=rule), [])
+        self.assertEqual(len(found({"took": 1.5}, {"took": -2.5}, allowance=rule)), 1)
+        self.assertEqual(len(found({"took": 1.5}, {"took": None}, allowance=rule)), 1)
+        self.assertEqual(len(found({"other": 1.5}, {"other": 2.5}, allowance=rule)), 1)
+
     def test_moments_may_differ_but_must_be_moments_of_the_same_form(self):
         self.assertEqual(found("at 2026-11-22 02:34:34", "at 2026-01-02 03:04:05"), [])
         self.assertEqual(found("Sun Nov 22 02:34:28 2026", "Mon Nov  2 02:34:28 2026"), [])

@@ -125,7 +125,9 @@ fn the_log_has_the_form_of_the_recorded_one() {
 #[test]
 fn a_workspace_holds_the_files_of_a_real_one() {
     let job = long().app_file("custom/net.py", b"pass");
-    let (meta, content) = read(&job);
+    let (mut meta, content) = read(&job);
+    meta.set_status(JobStatus::Running, Moment::default());
+    meta.set_deploy_detail(&["server: OK".to_owned()]);
     let plan = plan_with(job.clone(), vec![Rule::named("*").with_result("models/server.npy", "data")]);
     let log = RunLog {
         job_id: ID,
@@ -158,4 +160,8 @@ fn a_workspace_holds_the_files_of_a_real_one() {
     }
     assert_eq!(workspace.read_config("app_server/custom/net.py").unwrap(), b"pass");
     assert_eq!(workspace.read_config("fl_app.txt").unwrap(), b"app");
+    // The meta in it was written when the app was deployed, before the job was said to run.
+    let deployed: Value = serde_json::from_slice(&workspace.read_config("meta.json").unwrap()).unwrap();
+    assert_eq!(deployed["status"], "SUBMITTED");
+    assert_eq!(deployed.get("job_deploy_detail"), None);
 }

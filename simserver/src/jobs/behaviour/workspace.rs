@@ -6,7 +6,7 @@
 use std::io::{self, Read, Seek, Write};
 
 use flare_wire::hci::python_json_indented;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -41,7 +41,7 @@ pub fn entries(meta: &JobMeta, app_name: &str, app: Option<&AppContent>, log: &R
         path: path.to_owned(),
         file: WorkspaceFile::Bytes(content.into_bytes()),
     };
-    let run_meta = python_json_indented(&Value::Object(meta.fields().clone()), 4);
+    let run_meta = python_json_indented(&Value::Object(as_deployed(meta)), 4);
     let mut entries = vec![
         text("log.txt", log.text()),
         text("log.json", log.json()),
@@ -61,6 +61,26 @@ pub fn entries(meta: &JobMeta, app_name: &str, app: Option<&AppContent>, log: &R
         entries.push(WorkspaceEntry { path: path.clone(), file: WorkspaceFile::Bytes(content.clone()) });
     }
     entries
+}
+
+/// The meta that is deployed with the app, before the store hears that the job runs: as it was when it was scheduled.
+fn as_deployed(meta: &JobMeta) -> Map<String, Value> {
+    let mut fields = meta.fields().clone();
+    fields.shift_remove("job_deploy_detail");
+    for (name, value) in [("start_time", ""), ("duration", "N/A"), ("status", "SUBMITTED")] {
+        if let Some(field) = fields.get_mut(name) {
+            *field = json!(value);
+        }
+    }
+    // A first attempt is noted in this order, which the store turns around.
+    if fields.get("schedule_count") == Some(&json!(1)) {
+        for name in ["schedule_history", "schedule_count", "last_schedule_time"] {
+            if let Some(value) = fields.shift_remove(name) {
+                fields.insert(name.to_owned(), value);
+            }
+        }
+    }
+    fields
 }
 
 /// Writes a workspace as an archive: stored, with an entry for every directory.
