@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempPath;
 
@@ -15,6 +16,23 @@ pub struct Blob(Option<Arc<Kind>>);
 enum Kind {
     Temporary(TempPath),
     Kept(PathBuf),
+    Adopted(Adopted),
+}
+
+/// A file of a state directory.
+struct Adopted {
+    path: PathBuf,
+    /// Jobs on disk that refer to it.
+    references: AtomicUsize,
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        if *self.references.get_mut() == 0 {
+            // What stays is removed when the state directory is opened again.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl Blob {
@@ -36,12 +54,32 @@ impl Blob {
         Self(Some(Arc::new(Kind::Kept(path))))
     }
 
+    /// A file of a state directory, which goes with the last handle unless a job on disk refers to it.
+    pub(crate) fn adopted(path: PathBuf) -> Self {
+        Self(Some(Arc::new(Kind::Adopted(Adopted { path, references: AtomicUsize::new(0) }))))
+    }
+
+    /// One more job on disk refers to it.
+    pub(crate) fn retain(&self) {
+        if let Some(Kind::Adopted(adopted)) = self.0.as_deref() {
+            adopted.references.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One job less on disk refers to it.
+    pub(crate) fn release(&self) {
+        if let Some(Kind::Adopted(adopted)) = self.0.as_deref() {
+            adopted.references.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self.0.as_deref()? {
             Kind::Temporary(path) => Some(path),
             Kind::Kept(path) => Some(path),
+            Kind::Adopted(adopted) => Some(&adopted.path),
         }
     }
 

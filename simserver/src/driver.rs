@@ -4,6 +4,7 @@
 //! ([`Driver::run`]) sleeps until the next deadline of the [`Sim`] and is poked when a call may have changed it.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::faults::Faults;
 use crate::jobs::definition::Refusal;
 use crate::jobs::lifecycle::DownloadFile;
 use crate::members::{Mail, Members, Membership};
+use crate::state::{Adopter, StateError, StateStore, Unwritten};
 use crate::transfer::{self, Arrived, Ended, PLAIN_PIECE, PieceOutcome, Source, Sources, Uploads};
 
 /// Everything that the connections of one server share.
@@ -41,6 +43,8 @@ pub(crate) struct Driver {
     uploads: Uploads,
     sources: Sources,
     faults: Arc<Faults>,
+    /// Takes archives into the state directory, when there is one.
+    adopter: Option<Adopter>,
     /// Where files on their way are; removed with the server, after everything in it.
     _scratch: TempDir,
 }
@@ -53,6 +57,30 @@ struct State {
     waiting: HashMap<Ticket, Waiting>,
     /// How often the server was restarted: what one process has begun, the next does not finish.
     process: u64,
+    /// Where everything is written that has to outlive the process.
+    store: Option<StateStore>,
+    unwritten: Unwritten,
+}
+
+impl State {
+    /// Writes what has changed. Every reply is sent after this: what it says is on disk then.
+    fn keep(&mut self) -> Result<(), StateError> {
+        self.unwritten.note(self.sim.jobs_mut());
+        let Some(store) = &mut self.store else {
+            self.unwritten.clear();
+            return Ok(());
+        };
+        store.write(&self.unwritten.changes(self.sim.jobs()))?;
+        self.unwritten.clear();
+        Ok(())
+    }
+
+    /// The same for what nobody gets a reply to. What could not be written is tried again before the next reply.
+    fn keep_or_warn(&mut self) {
+        if let Err(error) = self.keep() {
+            unwritable(&error);
+        }
+    }
 }
 
 /// Who waits for a late reply of a command.
@@ -73,12 +101,29 @@ pub(crate) enum Outcome {
 impl Driver {
     /// Puts a simulation behind a lock, at the present time.
     /// Files on their way are kept in `scratch`.
-    pub(crate) fn new(clock: Clock, mode: ClockMode, mut sim: Sim, random: Randomness, scratch: TempDir) -> Self {
+    /// `store` is where everything is written that has to outlive the process.
+    pub(crate) fn new(
+        clock: Clock,
+        mode: ClockMode,
+        mut sim: Sim,
+        random: Randomness,
+        scratch: TempDir,
+        store: Option<StateStore>,
+    ) -> Self {
         let time = SimulatedClock::new(mode, clock);
         Self {
             clock,
             stamp: sim.stamp().to_headers(),
-            state: Mutex::new(State { sim, random, time, waiting: HashMap::new(), process: 0 }),
+            adopter: store.as_ref().map(StateStore::adopter),
+            state: Mutex::new(State {
+                sim,
+                random,
+                time,
+                waiting: HashMap::new(),
+                process: 0,
+                store,
+                unwritten: Unwritten::default(),
+            }),
             deadline_changed: Notify::new(),
             members: Arc::default(),
             uploads: Uploads::new(scratch.path().to_owned()),
@@ -135,10 +180,11 @@ impl Driver {
             (channel::TASK, channel::REGISTER) => Outcome::Answer(register(&mut state.sim, now, request)),
             _ => command(&mut state, now, request, mailbox),
         };
+        let kept = state.keep();
         if state.sim.next_deadline() != before {
             self.deadline_changed.notify_one();
         }
-        outcome
+        kept.map_or_else(|error| Outcome::Answer(unwritable(&error)), |()| outcome)
     }
 
     /// Looks at or changes the simulation.
@@ -146,6 +192,7 @@ impl Driver {
         let mut state = self.state();
         let now = state.time.now();
         let result = look(&mut state.sim, now);
+        state.keep_or_warn();
         self.deadline_changed.notify_one();
         result
     }
@@ -176,6 +223,7 @@ impl Driver {
         // What was due came before the end.
         self.advance(&mut state);
         state.sim.restart(now);
+        state.keep_or_warn();
         state.waiting.clear();
         state.process += 1;
         self.uploads.clear();
@@ -244,24 +292,36 @@ impl Driver {
                 // An archive takes as long as it is large: nobody else waits for it.
                 tokio::task::spawn_blocking(move || {
                     let Some(reply) = driver.submit(*submission, arrived, process) else { return };
-                    let answer = piece_answer(code, Some(reply.to_json()));
+                    let answer = reply
+                        .map_or_else(|error| unwritable(&error), |reply| piece_answer(code, Some(reply.to_json())));
                     // A connection that is gone meanwhile does not want it any more.
                     let _ = mailbox.blocking_send(Mail::Answer { ticket, answer });
                 });
                 Outcome::Later(ticket)
             }
         };
+        let kept = state.keep();
         drop(state);
         self.deadline_changed.notify_one();
-        outcome
+        kept.map_or_else(|error| Outcome::Answer(unwritable(&error)), |()| outcome)
     }
 
     /// Looks at an archive and takes the job in; `None` when the `process` that it came to has ended meanwhile.
-    fn submit(&self, submission: Submission, arrived: Arrived, process: u64) -> Option<Reply> {
-        let archive = Blob::temporary(arrived.path);
-        let checked = match arrived.problem.map_or_else(|| archive.open(), Err) {
+    fn submit(&self, submission: Submission, arrived: Arrived, process: u64) -> Option<Result<Reply, StateError>> {
+        let Arrived { path, problem } = arrived;
+        let checked = match problem.map_or_else(|| File::open(&path), Err) {
             Ok(file) => check_archive(&submission, file),
             Err(error) => Err(Refusal::unreadable(&error)),
+        };
+        let archive = match &self.adopter {
+            Some(adopter) if checked.is_ok() => {
+                let name = self.state().random.uuid();
+                match adopter.adopt(path, &name) {
+                    Ok(archive) => archive,
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            _ => Blob::temporary(path),
         };
         let mut state = self.state();
         if state.process != process {
@@ -269,9 +329,10 @@ impl Driver {
         }
         let now = state.time.now();
         let reply = commands::finish(&mut state.sim, now, submission, checked, archive);
+        let kept = state.keep();
         drop(state);
         self.deadline_changed.notify_one();
-        Some(reply)
+        Some(kept.map(|()| reply))
     }
 
     // ---- downloads -------------------------------------------------------------------------------------------
@@ -381,7 +442,9 @@ impl Driver {
 
     fn advance(&self, state: &mut State) {
         let now = state.time.now();
-        for effect in state.sim.advance(now) {
+        let effects = state.sim.advance(now);
+        state.keep_or_warn();
+        for effect in effects {
             match effect {
                 Effect::Answered { ticket, reply } => {
                     // A connection that is gone meanwhile does not want it any more.
@@ -416,6 +479,13 @@ struct PieceRequest {
     nonce: Option<String>,
     /// The longest piece.
     max: usize,
+}
+
+/// What a client is told whose command was carried out but not kept: the next process may know nothing of it.
+fn unwritable(error: &StateError) -> Answer {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, cause, "the state cannot be written");
+    Answer::failure(ReturnCode::ProcessException, &error.to_string())
 }
 
 fn unreadable(error: &std::io::Error) -> Answer {

@@ -27,6 +27,7 @@
 //! | [`commands`] | a request in, a reply out: every admin command, or the word that it is not simulated |
 //! | [`core`](mod@core) | the whole state as one machine that is told the time: sessions, rights, sites, files, studies |
 //! | [`jobs`] | the life of a job |
+//! | `state` | what outlives the process, in a state directory |
 //! | [`scenario`] | what is out of the ordinary on a server, as a file |
 //! | [`faults`] | frames that get lost and connections that break |
 //! | [`project`], [`pki`], [`kits`] | nvflare's `project.yml`, keys and certificates, startup kits |
@@ -49,7 +50,9 @@ pub mod pki;
 pub mod project;
 pub mod scenario;
 mod server;
+mod state;
 mod transfer;
 
 pub use clock::{BadClockMode, ClockMode};
 pub use server::{Restart, SimServer, SimServerBuilder, StartError};
+pub use state::StateError;

@@ -2,19 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
 
+mod serving;
+
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 
 use serde_json::Value;
-
-fn simserver(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flare-simserver"));
-    command.args(arguments).env_remove("RUST_LOG");
-    command
-}
+use serving::{Serving, simserver};
 
 fn run(arguments: &[&str]) -> Output {
     simserver(arguments).output().unwrap()
@@ -22,46 +18,6 @@ fn run(arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
-}
-
-/// A server in a process of its own; killed if a test forgets it.
-struct Serving {
-    process: Child,
-    ready: Value,
-}
-
-impl Serving {
-    /// Starts it and waits for the line it prints when it is ready.
-    fn start(arguments: &[&str]) -> Self {
-        let mut process = simserver(arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?}"));
-        Self { process, ready }
-    }
-
-    fn port(&self) -> u16 {
-        self.ready["port"].as_u64().unwrap().try_into().unwrap()
-    }
-
-    fn kits(&self) -> &Path {
-        Path::new(self.ready["kits"].as_str().unwrap())
-    }
-
-    /// Sends a signal and gives the exit code.
-    fn end(mut self, signal: &str) -> Option<i32> {
-        let sent = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        self.process.wait().unwrap().code()
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // It has ended already, unless a test has failed.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 fn is_open(port: u16) -> bool {

@@ -8,6 +8,7 @@ use std::io::{Read, Seek};
 
 use flare_wire::Moment;
 use flare_wire::certificate::Certificate;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::archive::Archive;
@@ -19,7 +20,7 @@ use super::signature::{Trust, verify_app};
 const MAX_SOURCE_LEN: u64 = 1 << 20;
 
 /// What is in a job's archive.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobContent {
     /// The apps that the job deploys, by name.
     pub apps: BTreeMap<String, AppContent>,
@@ -29,7 +30,7 @@ pub struct JobContent {
 }
 
 /// What is in one app.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppContent {
     /// Whether its signatures hold.
     pub trust: Trust,

@@ -16,6 +16,7 @@ use rsa::pkcs8::DecodePublicKey as _;
 use rsa::pss::{Signature, VerifyingKey};
 use rsa::signature::hazmat::PrehashVerifier as _;
 use rsa::traits::PublicKeyParts as _;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -38,7 +39,7 @@ const PLACEHOLDER_NAME: &str = "nvflare-admin";
 const PSS_OVERHEAD: usize = 2;
 
 /// How far an app can be trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trust {
     /// It carries no signatures.
     Unsigned,

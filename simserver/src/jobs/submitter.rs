@@ -1,10 +1,11 @@
 //! Who submits, deletes or clones.
 
 use flare_wire::hci::JsonObject;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// An admin user as jobs remember one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Submitter {
     /// User name.
     pub name: String,

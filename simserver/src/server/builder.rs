@@ -22,6 +22,7 @@ use crate::listen::{Door, HANDSHAKE_TIMEOUT, Listener, Transport};
 use crate::pki::{KeySource, PkiError};
 use crate::project::{Project, Scheme};
 use crate::scenario::{Scenario, ScenarioError};
+use crate::state::{Found, StateStore};
 
 /// How a simulated server is to be; [`SimServer::builder`] makes one, [`SimServerBuilder::start`] starts it.
 ///
@@ -34,6 +35,7 @@ pub struct SimServerBuilder {
     address: Option<IpAddr>,
     seed: Option<u64>,
     workspace: Option<PathBuf>,
+    state_dir: Option<PathBuf>,
     keys: KeySource,
     handshake_timeout: Duration,
     clock: ClockMode,
@@ -52,6 +54,7 @@ impl Default for SimServerBuilder {
             address: None,
             seed: None,
             workspace: None,
+            state_dir: None,
             keys: KeySource::default(),
             handshake_timeout: HANDSHAKE_TIMEOUT,
             clock: ClockMode::Real,
@@ -97,6 +100,26 @@ impl SimServerBuilder {
     /// out as by `nvflare provision`. The default is a temporary directory that goes with the server.
     pub fn workspace(mut self, workspace: impl Into<PathBuf>) -> Self {
         self.workspace = Some(workspace.into());
+        self
+    }
+
+    /// Where jobs, their archives and submit records are kept, so that another server that is started with the same
+    /// directory, the same workspace and the same port goes on where this one ended, however it ended. A reply is sent
+    /// when what it says is on disk. Without a directory they go with the server.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    ///
+    /// let state = tempfile::tempdir()?;
+    /// let server = SimServer::builder().state_dir(state.path()).start().await?;
+    /// server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn state_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(directory.into());
         self
     }
 
@@ -259,8 +282,16 @@ impl SimServerBuilder {
     fn prepare(self, project: Project, transport: Transport) -> Result<Prepared, StartError> {
         let clock = Clock::start();
         let now = clock.now();
+        let (store, found) = match &self.state_dir {
+            Some(directory) => {
+                let (store, found) = StateStore::open(directory)?;
+                (Some(store), found)
+            }
+            None => (None, Found::default()),
+        };
         let mut random = match self.seed {
-            Some(seed) => Randomness::from_number(seed),
+            // The ids of an earlier run are taken.
+            Some(seed) => Randomness::from_number(seed.wrapping_add(found.starts)),
             None => ambient::randomness()?,
         };
         let workspace = self.workspace.as_deref().map(|workspace| Workspace::new(workspace, &project));
@@ -294,9 +325,17 @@ impl SimServerBuilder {
         for change in &self.configure {
             change(&mut config)?;
         }
-        let sim = Sim::new(config, random.fork(), now).map_err(PkiError::BadCertificate)?;
-        let scratch = tempfile::TempDir::with_prefix("flare-simserver-").map_err(StartError::Scratch)?;
-        let driver = Arc::new(Driver::new(clock, self.clock, sim, random, scratch));
+        found.replace(&mut config.jobs);
+        let mut sim = Sim::new(config, random.fork(), now).map_err(PkiError::BadCertificate)?;
+        found.restore(sim.jobs_mut());
+        let prefix = "flare-simserver-";
+        let scratch = match &store {
+            // Archives are moved from there, so it has to be on the same disk.
+            Some(store) => tempfile::TempDir::with_prefix_in(prefix, store.incoming()),
+            None => tempfile::TempDir::with_prefix(prefix),
+        };
+        let scratch = scratch.map_err(StartError::Scratch)?;
+        let driver = Arc::new(Driver::new(clock, self.clock, sim, random, scratch, store));
         for fault in self.faults {
             driver.faults().keep(fault);
         }
@@ -312,6 +351,7 @@ impl fmt::Debug for SimServerBuilder {
             .field("address", &self.address)
             .field("seed", &self.seed)
             .field("workspace", &self.workspace)
+            .field("state_dir", &self.state_dir)
             .field("keys", &self.keys)
             .finish_non_exhaustive()
     }

@@ -11,6 +11,7 @@ use crate::kits::KitError;
 use crate::pki::PkiError;
 use crate::project::Scheme;
 use crate::scenario::ScenarioError;
+use crate::state::StateError;
 
 /// Why a server does not start.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ pub enum StartError {
     Studies(StudyRegistryError),
     /// The clock cannot run that fast or slowly.
     Clock(BadClockMode),
+    /// The state directory cannot be used.
+    State(StateError),
     /// The scenario does not fit the project.
     Scenario(ScenarioError),
     /// The project asks for a scheme that is not simulated.
@@ -59,6 +62,7 @@ impl StartError {
             Self::Expired { .. } => "provision into a new workspace",
             Self::Studies(_) => "compare the project's studies with nvflare's study registry",
             Self::Clock(_) => "choose a factor between 0 and a million",
+            Self::State(error) => error.hint(),
             Self::Scenario(error) => error.hint(),
             Self::Scheme(_) => "use http or tcp",
             Self::Scratch(_) => "make room in the system's temporary directory, or set TMPDIR to another",
@@ -85,6 +89,12 @@ impl From<StudyRegistryError> for StartError {
     }
 }
 
+impl From<StateError> for StartError {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
 impl From<ScenarioError> for StartError {
     fn from(error: ScenarioError) -> Self {
         Self::Scenario(error)
@@ -105,6 +115,7 @@ impl fmt::Display for StartError {
             Self::Expired { whose } => write!(f, "the certificate of {whose} in the workspace has expired"),
             Self::Studies(_) => f.write_str("the project's studies cannot be simulated"),
             Self::Clock(_) => f.write_str("the clock cannot be simulated"),
+            Self::State(_) => f.write_str("the state directory cannot be used"),
             Self::Scenario(_) => f.write_str("the scenario cannot be played"),
             Self::Scheme(scheme) => write!(f, "the scheme {scheme} is not simulated"),
             Self::Scratch(_) => f.write_str("there is no temporary directory for uploads"),
@@ -119,6 +130,7 @@ impl Error for StartError {
             Self::Listen { source, .. } | Self::Scratch(source) => Some(source),
             Self::Kits(error) => Some(error),
             Self::Studies(error) => Some(error),
+            Self::State(error) => Some(error),
             Self::Scenario(error) => Some(error),
             Self::Clock(error) => Some(error),
             _ => None,

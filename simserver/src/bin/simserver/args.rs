@@ -68,6 +68,10 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
 
+    /// Keep jobs and submit records in this directory, and go on with those that are there. They outlive SIGKILL.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+
     /// What is out of the ordinary: runs, sites, faults, clock, scheduler; see simserver/examples/scenario.yml.
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,

@@ -17,7 +17,7 @@ pub(crate) const HELP: &str = "Exit codes:
   1  something unexpected failed
   2  the command line is wrong
   3  the project or scenario file cannot be read or is not valid
-  4  the workspace, a key or a startup kit cannot be read or written
+  4  the workspace, a key, a startup kit or the state directory cannot be read or written
   5  the server cannot start: the port is taken, a certificate has expired, the scheme is not simulated";
 
 /// Why the program fails.
@@ -36,7 +36,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Runtime(_) | Self::ReadyFile { .. } => 1,
             Self::Project(_) | Self::Scenario(_) | Self::Start(StartError::Scenario(_)) => 3,
-            Self::Kits(_) | Self::Start(StartError::Kits(_)) => 4,
+            Self::Kits(_) | Self::Start(StartError::Kits(_) | StartError::State(_)) => 4,
             Self::Start(_) => 5,
         })
     }

@@ -38,6 +38,9 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
     if let Some(address) = arguments.address {
         builder = builder.address(address);
     }
+    if let Some(directory) = &arguments.state_dir {
+        builder = builder.state_dir(directory);
+    }
     if let Some(path) = &arguments.scenario {
         builder = builder.scenario(Scenario::read(path)?);
     }

@@ -5,7 +5,10 @@
 
 use std::io::{self, Read, Seek, Write};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use flare_wire::hci::python_json_indented;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -17,16 +20,24 @@ use crate::jobs::content_hash::MAX_CONTENT_LEN;
 use crate::jobs::meta::JobMeta;
 
 /// Where the content of an entry comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WorkspaceFile {
     /// From here.
-    Bytes(Vec<u8>),
+    Bytes(#[serde(serialize_with = "to_base64", deserialize_with = "from_base64")] Vec<u8>),
     /// From this member of the job's archive.
     Member(String),
 }
 
+fn to_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&STANDARD.encode(bytes))
+}
+
+fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    STANDARD.decode(String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
 /// One file of a workspace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkspaceEntry {
     /// Its path.
     pub path: String,

@@ -31,7 +31,7 @@ use flare_wire::Moment;
 use super::behaviour::Behaviours;
 use super::meta::JobMeta;
 use super::store::{JobStore, StoredJob};
-use super::submit_records::{SubmitRecord, SubmitRecords};
+use super::submit_records::{Scope, SubmitRecord, SubmitRecords};
 use run::Run;
 
 pub use answers::{Aborted, Deleted, DownloadFile, IdRefusal, NotDone, SubmitRefusal};
@@ -123,6 +123,11 @@ impl<H: Clone> Jobs<H> {
     /// Ids of the jobs that changed since the last call; see [`JobStore::take_changed`].
     pub fn take_changed_jobs(&mut self) -> Vec<String> {
         self.store.take_changed()
+    }
+
+    /// Scopes of the submit records that changed since the last call; see [`SubmitRecords::take_changed`].
+    pub fn take_changed_records(&mut self) -> Vec<Scope> {
+        self.records.take_changed()
     }
 
     /// The meta of a job.

@@ -8,7 +8,7 @@
 mod record;
 mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flare_wire::hci::{MetaStatus, Reply};
 use flare_wire::{Moment, Randomness};
@@ -101,6 +101,7 @@ impl TokenRefusal {
 pub struct SubmitRecords {
     records: BTreeMap<Scope, SubmitRecord>,
     by_job: BTreeMap<String, Vec<Scope>>,
+    changed: BTreeSet<Scope>,
 }
 
 impl SubmitRecords {
@@ -119,7 +120,14 @@ impl SubmitRecords {
                 scopes.push(scope.clone());
             }
         }
+        self.changed.insert(scope.clone());
         self.records.insert(scope, record);
+    }
+
+    /// Scopes of the records that were added or changed since the last call: what a state directory has to write before
+    /// a reply is sent.
+    pub fn take_changed(&mut self) -> Vec<Scope> {
+        std::mem::take(&mut self.changed).into_iter().collect()
     }
 
     /// The records, in the order of their scopes.
@@ -170,6 +178,7 @@ impl SubmitRecords {
     pub fn confirm(&mut self, scope: &Scope) {
         if let Some(record) = self.records.get_mut(scope) {
             record.state = RecordState::Created;
+            self.changed.insert(scope.clone());
         }
     }
 
@@ -196,6 +205,7 @@ impl SubmitRecords {
             {
                 record.state = RecordState::JobDeleted;
                 record.deletion = Some((iso_utc(now), by.clone()));
+                self.changed.insert(scope.clone());
                 changed.push(scope);
             }
         }

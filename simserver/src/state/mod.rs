@@ -1,0 +1,288 @@
+//! What a server keeps on disk, so that nothing is lost once its reply was sent, whatever ends the process.
+//!
+//! ```text
+//! <state>/jobs.redb        jobs and submit records, in one transactional store
+//! <state>/archives/<uuid>  the uploaded archives, which several jobs may share
+//! <state>/incoming/        what is on its way; worth nothing when the process ends
+//! ```
+//!
+//! An archive is on disk for good before the job that refers to it is, and leaves after it; what changes is written
+//! before its reply is sent. The store is locked while a server has it open, so two cannot share a directory.
+
+mod error;
+mod record;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use flare_wire::hci::JsonObject;
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use tempfile::TempPath;
+
+use crate::blob::Blob;
+use crate::jobs::lifecycle::Jobs;
+use crate::jobs::store::StoredJob;
+use crate::jobs::submit_records::{Scope, SubmitRecord};
+
+pub use error::StateError;
+use record::JobRecord;
+
+/// Every job by its id, as JSON.
+const JOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("jobs");
+/// How often the directory was opened.
+const STARTS: TableDefinition<'_, (), u64> = TableDefinition::new("starts");
+/// Every submit record by its scope, both as JSON.
+const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("submit_records");
+
+/// A state directory.
+pub(crate) struct StateStore {
+    directory: PathBuf,
+    database: Database,
+    /// The archive of every job that is on disk.
+    kept: HashMap<String, Blob>,
+}
+
+/// What was found in a state directory.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The jobs.
+    pub(crate) jobs: Vec<StoredJob<Blob>>,
+    /// The submit records.
+    pub(crate) records: Vec<SubmitRecord>,
+    /// How often the directory was opened before.
+    pub(crate) starts: u64,
+}
+
+impl Found {
+    /// Takes those of the `metas` out that are here as well: what became of a job counts more than how it began.
+    pub(crate) fn replace(&self, metas: &mut Vec<JsonObject>) {
+        if !metas.is_empty() && !self.jobs.is_empty() {
+            let found: HashSet<&str> = self.jobs.iter().map(|job| job.meta.job_id()).collect();
+            let id = |meta: &JsonObject| meta.get("job_id").and_then(|id| id.as_str()).map(str::to_owned);
+            metas.retain(|meta| id(meta).is_none_or(|id| !found.contains(id.as_str())));
+        }
+    }
+
+    /// Gives everything back to a server.
+    pub(crate) fn restore(self, jobs: &mut Jobs<Blob>) {
+        for job in self.jobs {
+            jobs.restore_job(job);
+        }
+        for record in self.records {
+            jobs.restore_record(record);
+        }
+        // All of it is on disk.
+        jobs.take_changed_jobs();
+        jobs.take_changed_records();
+    }
+}
+
+/// What has changed and is not on disk.
+#[derive(Debug, Default)]
+pub(crate) struct Unwritten {
+    jobs: BTreeSet<String>,
+    records: BTreeSet<Scope>,
+}
+
+impl Unwritten {
+    /// Adds what has changed since the last call.
+    pub(crate) fn note(&mut self, jobs: &mut Jobs<Blob>) {
+        self.jobs.extend(jobs.take_changed_jobs());
+        self.records.extend(jobs.take_changed_records());
+    }
+
+    /// The present state of all of it.
+    pub(crate) fn changes<'a>(&'a self, jobs: &'a Jobs<Blob>) -> Changes<'a> {
+        Changes {
+            jobs: self.jobs.iter().map(|id| (id.as_str(), jobs.store().get(id))).collect(),
+            records: self.records.iter().filter_map(|scope| jobs.records().get(scope)).collect(),
+        }
+    }
+
+    /// It is on disk, or does not have to be.
+    pub(crate) fn clear(&mut self) {
+        self.jobs.clear();
+        self.records.clear();
+    }
+}
+
+impl StateStore {
+    /// Opens a state directory, which is made when it is not there, and reads what is in it.
+    pub(crate) fn open(directory: &Path) -> Result<(Self, Found), StateError> {
+        let store = Self::create(directory)?;
+        let found = Found { starts: store.count_start().map_err(StateError::store(directory))?, ..store.read()? };
+        let mut kept = HashMap::new();
+        for job in &found.jobs {
+            job.archive.retain();
+            kept.insert(job.meta.job_id().to_owned(), job.archive.clone());
+        }
+        let store = Self { kept, ..store };
+        store.remove_leftovers()?;
+        Ok((store, found))
+    }
+
+    fn create(directory: &Path) -> Result<Self, StateError> {
+        let failed = |doing| move |source| StateError::io(doing, directory, source);
+        fs::create_dir_all(directory.join("archives")).map_err(failed("create"))?;
+        fs::create_dir_all(directory.join("incoming")).map_err(failed("create"))?;
+        let database = Database::create(directory.join("jobs.redb")).map_err(StateError::store(directory))?;
+        Ok(Self { directory: directory.to_owned(), database, kept: HashMap::new() })
+    }
+
+    /// Where files on their way are.
+    pub(crate) fn incoming(&self) -> PathBuf {
+        self.directory.join("incoming")
+    }
+
+    /// Takes a file into the state directory; it is removed when no job of the store and no handle refers to it.
+    pub(crate) fn adopter(&self) -> Adopter {
+        Adopter { archives: self.directory.join("archives") }
+    }
+
+    /// Writes what has changed, and returns when it is on disk. After a failure the same changes are to be written again:
+    /// nothing of them is there.
+    pub(crate) fn write(&mut self, changes: &Changes<'_>) -> Result<(), StateError> {
+        if changes.jobs.is_empty() && changes.records.is_empty() {
+            return Ok(());
+        }
+        self.commit(changes).map_err(StateError::store(&self.directory))?;
+        for (job_id, job) in &changes.jobs {
+            let now = job.map(|job| job.archive.clone());
+            if let Some(archive) = &now {
+                archive.retain();
+            }
+            let before = match now {
+                Some(archive) => self.kept.insert((*job_id).to_owned(), archive),
+                None => self.kept.remove(*job_id),
+            };
+            if let Some(archive) = before {
+                archive.release();
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&self, changes: &Changes<'_>) -> Result<(), redb::Error> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut jobs = transaction.open_table(JOBS)?;
+            for (job_id, job) in &changes.jobs {
+                match job {
+                    Some(job) => drop(jobs.insert(*job_id, JobRecord::of(job).to_json().as_slice())?),
+                    None => drop(jobs.remove(*job_id)?),
+                }
+            }
+            let mut records = transaction.open_table(RECORDS)?;
+            for record in &changes.records {
+                let value = serde_json::Value::Object(record.to_json()).to_string();
+                records.insert(record::scope_key(&record.scope).as_str(), value.as_bytes())?;
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Found, StateError> {
+        let store = StateError::store(&self.directory);
+        let mut found = Found::default();
+        let mut archives = HashMap::new();
+        let rows = self.rows(JOBS).map_err(&store)?;
+        found.jobs.reserve(rows.len());
+        for (job_id, row) in rows {
+            let damaged = || StateError::Damaged { directory: self.directory.clone(), what: format!("job {job_id}") };
+            let record = JobRecord::from_json(&row).ok_or_else(damaged)?;
+            let archive = record.archive.as_ref().map_or_else(Blob::none, |name| {
+                archives
+                    .entry(name.clone())
+                    .or_insert_with(|| Blob::adopted(self.directory.join("archives").join(name)))
+                    .clone()
+            });
+            found.jobs.push(record.into_job(archive));
+        }
+        for (scope, row) in self.rows(RECORDS).map_err(&store)? {
+            let damaged = || StateError::Damaged { directory: self.directory.clone(), what: format!("record {scope}") };
+            let fields = serde_json::from_slice(&row).map_err(|_| damaged())?;
+            found.records.push(SubmitRecord::from_json(&fields).ok_or_else(damaged)?);
+        }
+        Ok(found)
+    }
+
+    fn count_start(&self) -> Result<u64, redb::Error> {
+        let transaction = self.database.begin_write()?;
+        let starts = {
+            let mut table = transaction.open_table(STARTS)?;
+            let starts = table.get(())?.map_or(0, |starts| starts.value());
+            table.insert((), starts + 1)?;
+            starts
+        };
+        transaction.commit()?;
+        Ok(starts)
+    }
+
+    fn rows(&self, table: TableDefinition<'_, &str, &[u8]>) -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
+        let table = match self.database.begin_read()?.open_table(table) {
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+            table => table?,
+        };
+        let mut rows = Vec::new();
+        for row in table.iter()? {
+            let (key, value) = row?;
+            rows.push((key.value().to_owned(), value.value().to_owned()));
+        }
+        Ok(rows)
+    }
+
+    /// Removes the archives that no job refers to, and what was on its way when the last process ended.
+    fn remove_leftovers(&self) -> Result<(), StateError> {
+        let archives = self.directory.join("archives");
+        let kept: HashSet<&Path> = self.kept.values().filter_map(Blob::path).collect();
+        for path in entries(&archives)?.into_iter().filter(|path| !kept.contains(path.as_path())) {
+            fs::remove_file(&path).map_err(|source| StateError::io("remove", &path, source))?;
+        }
+        for path in entries(&self.incoming())? {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(|source| StateError::io("remove", &path, source))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is to be written at once.
+#[derive(Debug)]
+pub(crate) struct Changes<'a> {
+    /// Jobs by id; none for one that was deleted.
+    jobs: Vec<(&'a str, Option<&'a StoredJob<Blob>>)>,
+    records: Vec<&'a SubmitRecord>,
+}
+
+/// Moves uploaded files into a state directory, without the lock of its server.
+#[derive(Debug, Clone)]
+pub(crate) struct Adopter {
+    archives: PathBuf,
+}
+
+impl Adopter {
+    /// Moves a file and returns when it is on disk for good. The file is gone with the last handle, unless a job that
+    /// refers to it was written.
+    pub(crate) fn adopt(&self, file: TempPath, name: &str) -> Result<Blob, StateError> {
+        let path = self.archives.join(name);
+        let move_it = || {
+            File::open(&file)?.sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            File::open(&self.archives)?.sync_all()
+        };
+        match move_it() {
+            Ok(()) => Ok(Blob::adopted(path)),
+            Err(source) => Err(StateError::io("write", &path, source)),
+        }
+    }
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, StateError> {
+    let failed = |source| StateError::io("read", directory, source);
+    fs::read_dir(directory).map_err(failed)?.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! The program with `--state-dir`: killed or ended, and started again on the same port.
+
+#![expect(clippy::unwrap_used, reason = "what goes wrong here fails the test")]
+
+mod raw_client;
+mod serving;
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use flare_wire::RequestError;
+use flare_wire::endpoint::OutgoingRequest;
+use flare_wire::hci::{Reply, Request};
+use flare_wire::transfer::upload::{self, Piece, PieceReply, UploadContext};
+use raw_client::{PATIENCE, Papers, RawClient, command};
+use serde_json::Value;
+use serving::Serving;
+use tempfile::TempDir;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+/// Users that submit at the same time, and jobs that have to be acknowledged before the server is killed.
+const USERS: usize = 4;
+const ENOUGH: usize = 40;
+
+/// A server's workspace and state, which outlive its processes.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn serve(&self, port: u16) -> Serving {
+        let path = |name: &str| self.0.path().join(name).to_str().unwrap().to_owned();
+        let (workspace, state, port) = (path("ws"), path("state"), port.to_string());
+        // Nobody waits for these jobs, so none of them runs.
+        Serving::start(&[
+            "serve",
+            "--workspace",
+            &workspace,
+            "--state-dir",
+            &state,
+            "--port",
+            &port,
+            "--clock",
+            "manual",
+        ])
+    }
+
+    fn archives(&self) -> usize {
+        std::fs::read_dir(self.0.path().join("state/archives")).unwrap().count()
+    }
+}
+
+async fn connect(port: u16, kits: &Path) -> RawClient {
+    let papers = Papers::of_kit(&kits.join("admin@nvidia.com"));
+    let mut client = RawClient::connect(port, &papers, None).await;
+    client.register("example_project").await.unwrap();
+    client
+}
+
+fn request(session: &str, line: &str) -> Request {
+    Request { token: Some(session.to_owned()), ..Request::new(line) }
+}
+
+fn archive(name: &str) -> Vec<u8> {
+    let meta = format!(r#"{{"name": "{name}", "min_clients": 1, "deploy_map": {{"app": ["@ALL"]}}}}"#);
+    let server = r#"{"format_version": 2, "workflows": []}"#;
+    let client = r#"{"format_version": 2, "executors": []}"#;
+    let files = [
+        ("meta.json", meta.as_str()),
+        ("app/config/config_fed_server.json", server),
+        ("app/config/config_fed_client.json", client),
+    ];
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for directory in ["", "app/", "app/config/"] {
+        zip.add_directory(format!("{name}/{directory}"), SimpleFileOptions::default()).unwrap();
+    }
+    for (path, content) in files {
+        zip.start_file(format!("{name}/{path}"), SimpleFileOptions::default()).unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Submits the job `name` with a token of the same name; returns the id that the server tells.
+async fn submit(client: &mut RawClient, session: &str, name: &str) -> Result<String, RequestError> {
+    let data = archive(name);
+    let context = UploadContext {
+        request: request(session, &format!("submit_job {name} --submit-token {name}")).to_json(),
+        file_size: data.len() as u64,
+        file_name: "job.zip".to_owned(),
+    };
+    let piece = Piece {
+        transaction: name.to_owned(),
+        sequence: 0,
+        context: Some(context),
+        size: data.len() as u64,
+        data,
+        eof: true,
+        has_peer_props: true,
+    };
+    let payload = piece.into_payload("admin@nvidia.com");
+    let sent = OutgoingRequest::streamed(upload::CHANNEL, upload::REQUEST, payload);
+    let response = client.ask(sent, PATIENCE).await?;
+    let reply = PieceReply::from_value(&response.payload.value().unwrap()).unwrap();
+    let reply = Reply::parse(&reply.end_result.unwrap()).unwrap();
+    let job_id = reply.meta.get("job_id").and_then(Value::as_str);
+    Ok(job_id.unwrap_or_else(|| panic!("{name}: {}", reply.to_json())).to_owned())
+}
+
+async fn job_names(client: &mut RawClient, session: &str) -> BTreeMap<String, String> {
+    let reply = client.reply(command(&request(session, "list_jobs"))).await;
+    let meta = &reply.meta;
+    let text = |job: &Value, key: &str| job[key].as_str().unwrap().to_owned();
+    meta["jobs"].as_array().unwrap().iter().map(|job| (text(job, "job_id"), text(job, "job_name"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_job_that_was_acknowledged_outlives_sigkill_and_every_token_is_one_job() {
+    let home = Home::new();
+    let serving = home.serve(0);
+    let (port, kits) = (serving.port(), serving.kits().to_owned());
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let users: Vec<_> = (0..USERS)
+        .map(|user| {
+            let (kits, acknowledged) = (kits.clone(), Arc::clone(&acknowledged));
+            tokio::spawn(async move {
+                let mut client = connect(port, &kits).await;
+                let session = client.log_in().await;
+                let (mut jobs, mut number) = (BTreeMap::new(), 0);
+                // Until the connection breaks in the middle of one.
+                loop {
+                    let name = format!("job-{user}-{number}");
+                    number += 1;
+                    match submit(&mut client, &session, &name).await {
+                        Ok(job_id) => drop(jobs.insert(name, job_id)),
+                        Err(_) => return (jobs, name),
+                    }
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    while acknowledged.load(Ordering::Relaxed) < ENOUGH {
+        assert!(users.iter().all(|user| !user.is_finished()), "a connection broke before the server was killed");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(serving.end("-KILL"), None);
+    let (mut jobs, mut cut_short) = (BTreeMap::new(), Vec::new());
+    for user in users {
+        let (of_user, last) = user.await.unwrap();
+        jobs.extend(of_user);
+        cut_short.push(last);
+    }
+    assert!(jobs.len() >= ENOUGH);
+
+    let serving = home.serve(port);
+    let mut client = connect(port, serving.kits()).await;
+    let session = client.log_in().await;
+    let found = job_names(&mut client, &session).await;
+    for (name, job_id) in &jobs {
+        assert_eq!(found.get(job_id), Some(name), "it was acknowledged");
+        assert_eq!(submit(&mut client, &session, name).await.as_ref(), Ok(job_id), "its token is known");
+    }
+    for name in &cut_short {
+        let job_id = submit(&mut client, &session, name).await.unwrap();
+        assert!(found.get(&job_id).is_none_or(|found| found == name));
+    }
+    let all = job_names(&mut client, &session).await;
+    assert_eq!(all.len(), jobs.len() + cut_short.len(), "one job for every token");
+    assert_eq!(home.archives(), all.len(), "and one archive for every job");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_goes_on_after_the_program_was_ended_and_started_again() {
+    let home = Home::new();
+    let serving = home.serve(0);
+    let port = serving.port();
+    let mut client = connect(port, serving.kits()).await;
+    let session = client.log_in().await;
+    let kept = submit(&mut client, &session, "kept").await.unwrap();
+    let deleted = submit(&mut client, &session, "deleted").await.unwrap();
+    client.reply(command(&request(&session, &format!("delete_job {deleted}")))).await;
+    assert_eq!(serving.end("-TERM"), Some(0));
+
+    let serving = home.serve(port);
+    let mut client = connect(port, serving.kits()).await;
+    let found = job_names(&mut client, &session).await;
+    assert_eq!(found, BTreeMap::from([(kept.clone(), "kept".to_owned())]));
+    assert_eq!(home.archives(), 1);
+    let reply = client.reply(command(&request(&session, &format!("clone_job {kept}")))).await;
+    let clone = reply.meta["job_id"].as_str().unwrap().to_owned();
+    client.reply(command(&request(&session, &format!("delete_job {kept}")))).await;
+    assert_eq!(serving.end("-KILL"), None);
+
+    let serving = home.serve(port);
+    let mut client = connect(port, serving.kits()).await;
+    assert_eq!(job_names(&mut client, &session).await.into_keys().collect::<Vec<_>>(), [clone]);
+    assert_eq!(home.archives(), 1, "the clone needs the archive of its original");
+    drop(serving);
+}
