@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use tracing_subscriber::EnvFilter;
 
-use crate::bench::{self, BenchError, ServeArguments};
+use crate::bench::{self, BenchError, ServeArguments, TransferArguments};
 use crate::diff::{self, DiffArguments, Tally};
 use crate::finding::chain;
 #[cfg(target_os = "linux")]
@@ -58,6 +58,9 @@ enum Command {
     /// The simulator's process that `bench` measures.
     #[command(hide = true)]
     BenchServe(ServeArguments),
+    /// The client's process that `bench` measures.
+    #[command(hide = true)]
+    BenchTransfer(TransferArguments),
     /// Bring up a real FLARE federation, or take it down.
     #[cfg(target_os = "linux")]
     #[command(subcommand)]
@@ -137,6 +140,7 @@ pub fn main(arguments: Arguments) -> Exit {
         Command::Diff(arguments) => runtime.block_on(until_interrupted(differential(arguments))),
         Command::Bench => runtime.block_on(until_interrupted(measured(bench::run(&mut io::stdout())))),
         Command::BenchServe(arguments) => runtime.block_on(until_interrupted(measured(bench::serve(&arguments)))),
+        Command::BenchTransfer(arguments) => runtime.block_on(until_interrupted(measured(bench::transfer(&arguments)))),
         #[cfg(target_os = "linux")]
         Command::Real(command) => runtime.block_on(real(command)),
     }

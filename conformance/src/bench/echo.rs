@@ -1,4 +1,5 @@
-//! A plain echo over mutual TLS and WebSocket: what the transport costs without anything of FLARE on it.
+//! A plain echo over mutual TLS and WebSocket: what the transport costs without anything of FLARE on it. It also takes in
+//! and gives out pieces, each of which is acknowledged or asked for, as uploads and downloads do.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -16,10 +17,24 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::BenchError;
 use crate::kits::ServerAddress;
 use crate::raw::{Identity, Received, Wire};
+
+/// Bytes of a piece of a copy: what an upload of the real client sends before it waits.
+const PIECE: usize = 1024 * 1024;
+/// First byte of a message that is only acknowledged, and of one that asks for a piece; anything else is sent back.
+const TAKE: u8 = 1;
+const GIVE: u8 = 2;
+
+/// Which way a copy goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    Up,
+    Down,
+}
 
 /// The server's end, until it is dropped.
 pub(super) struct EchoServer {
@@ -76,13 +91,22 @@ fn config(startup: &Path) -> Result<ServerConfig, BenchError> {
         .with_single_cert(chain, key)?)
 }
 
-/// Sends back every message. Errors end the connection: the other end notices.
+/// Answers every message. Errors end the connection: the other end notices.
 async fn echo(acceptor: TlsAcceptor, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let Ok(mut socket) = accept_async(stream).await else { return };
+    let piece = Bytes::from(vec![0; PIECE]);
     while let Some(Ok(message)) = socket.next().await {
-        if message.is_binary() && socket.send(message).await.is_err() {
+        if !message.is_binary() {
+            continue;
+        }
+        let answer = match message.into_data() {
+            taken if taken.first() == Some(&TAKE) => taken.slice(..1),
+            asked if asked.first() == Some(&GIVE) => piece.clone(),
+            other => other,
+        };
+        if socket.send(Message::Binary(answer)).await.is_err() {
             return;
         }
     }
@@ -99,7 +123,27 @@ impl EchoClient {
 
     /// Sends so many bytes and waits for them.
     pub(super) async fn round_trip(&mut self, size: usize) -> Result<(), BenchError> {
-        self.0.send(Bytes::from(vec![0; size])).await?;
+        self.exchange(Bytes::from(vec![0; size])).await
+    }
+
+    /// Moves so many pieces, one after the other.
+    pub(super) async fn copy(&mut self, way: Way, pieces: usize) -> Result<(), BenchError> {
+        let message = match way {
+            Way::Up => {
+                let mut piece = vec![0; PIECE];
+                piece[0] = TAKE;
+                Bytes::from(piece)
+            }
+            Way::Down => Bytes::from_static(&[GIVE]),
+        };
+        for _ in 0..pieces {
+            self.exchange(message.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn exchange(&mut self, message: Bytes) -> Result<(), BenchError> {
+        self.0.send(message).await?;
         match self.0.receive().await {
             Received::Frame(_) => Ok(()),
             Received::Closed => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),

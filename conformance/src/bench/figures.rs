@@ -52,9 +52,20 @@ impl Figures {
         self.push(name, milliseconds(own), "-".to_owned(), None, aim, own);
     }
 
+    /// How fast so many bytes were moved, beside the copy.
+    pub(crate) fn transfer(&mut self, name: &str, bytes: f64, own: Duration, copy: Duration, aim: Aim) {
+        let rate = |time: Duration| format!("{:.0} MB/s", bytes / 1e6 / time.as_secs_f64());
+        let ratio = own.as_secs_f64() / copy.as_secs_f64();
+        self.push(name, rate(own), rate(copy), Some(ratio), aim, own);
+    }
+
+    /// An amount of memory that nothing is aimed at.
+    pub(crate) fn amount(&mut self, name: &str, bytes: u64) {
+        self.push(name, mebibytes(bytes), "-".to_owned(), None, Aim::None, Duration::ZERO);
+    }
+
     /// An amount of memory.
     pub(crate) fn memory(&mut self, name: &str, bytes: u64, most: u64) {
-        let mebibytes = |bytes: u64| format!("{:.1} MiB", bytes as f64 / (1024.0 * 1024.0));
         self.0.push(Row {
             name: name.to_owned(),
             own: mebibytes(bytes),
@@ -87,6 +98,10 @@ impl Figures {
         }
         Ok(())
     }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / (1024.0 * 1024.0))
 }
 
 const fn verdict(met: bool) -> &'static str {

@@ -6,10 +6,14 @@
 //! | `echo` | the echo, both ends |
 //! | `figures` | medians, and the table that is printed |
 //! | `memory` | resident memory of a simulator in a process of its own |
+//! | `transfer` | jobs of several sizes, up and down |
+//! | `listing` | lists of a few jobs out of many |
 
 mod echo;
 mod figures;
+mod listing;
 mod memory;
+mod transfer;
 
 use std::io::Write;
 use std::path::Path;
@@ -23,6 +27,7 @@ use flare_wire::hci::Request;
 use tokio::task::JoinSet;
 
 pub(crate) use memory::{ServeArguments, serve};
+pub(crate) use transfer::{TransferArguments, transfer};
 
 use echo::{EchoClient, EchoServer};
 use figures::{Aim, Figures, median};
@@ -78,6 +83,8 @@ pub(crate) async fn run(out: &mut impl Write) -> Result<(), BenchError> {
         let bytes = memory::resident(sites).await?;
         figures.memory(&format!("resident memory, {sites} sites"), bytes, 15 * 1024 * 1024);
     }
+    transfer::measure(&mut figures).await?;
+    listing::measure(&mut figures).await?;
     figures.write(out)?;
     Ok(())
 }
