@@ -19,9 +19,12 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cli_jobs
+from cli_jobs import JobLine, JobPlayer
 from federation import Federation, Kit, read_federation
 from references import References, differences
 from report import Comparison, Finding, write_report
+from rules import Rules
 
 # A command takes about two seconds, most of it waiting; this is for a server that answers nothing.
 COMMAND_LIMIT_SECONDS = 120
@@ -55,22 +58,30 @@ def main() -> int:
     parser.add_argument("--left", required=True, help="folder of kits, usually of the real federation")
     parser.add_argument("--right", required=True, help="folder of kits, usually of the simulated one")
     parser.add_argument("--json", type=Path, help="where to write the report")
+    parser.add_argument("--only-jobs", action="store_true", help="leave out the commands that only look")
     arguments = parser.parse_args()
     left, right = read_federation(arguments.left), read_federation(arguments.right)
     if [kit.who for kit in left.kits] != [kit.who for kit in right.kits]:
         print(f"the admins differ: {[kit.who for kit in left.kits]} <> {[kit.who for kit in right.kits]}")
         return 2
-    lines = [(kit.user, line) for kit in left.kits for line in _lines(kit)]
+    lines = [(kit.user, line) for kit in left.kits for line in ([] if arguments.only_jobs else _lines(kit))]
+    job_lines = cli_jobs.lines()
+    owner = next(kit.user for kit in left.kits if kit.role == "project_admin")
     with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor(AT_ONCE) as pool:
         runs = [
             [pool.submit(_run, side, side.kit(user), line, home) for side in (left, right)] for user, line in lines
         ]
         outcomes = [[run.result() for run in pair] for pair in runs]
+        # Jobs come after the others, which look at a server that has none.
+        sides = [pool.submit(_play_jobs, side, side.kit(owner), job_lines, home) for side in (left, right)]
+        job_outcomes = list(zip(*[side.result() for side in sides], strict=True))
     comparison = Comparison(str(left.folder), str(right.folder))
     references = References()
-    for (user, line), (one, other) in zip(lines, outcomes):
-        problems = differences(one, other, references)
-        comparison.add(Finding("nvflare", left.kit(user).who, f"nvflare {line}", problems, one, other), [])
+    compared = [(user, line, Rules(), pair) for (user, line), pair in zip(lines, outcomes, strict=True)]
+    compared += [(owner, line.name, line.allowed, pair) for line, pair in zip(job_lines, job_outcomes, strict=True)]
+    for user, line, allowed, (one, other) in compared:
+        problems = differences(one, other, references, allowed)
+        comparison.add(Finding("nvflare", left.kit(user).who, f"nvflare {line}", problems, one, other), allowed.reasons)
     write_report(comparison, arguments.json, "nvflare command")
     return 0 if comparison.is_clean else 1
 
@@ -78,6 +89,12 @@ def main() -> int:
 def _lines(kit: Kit) -> list[str]:
     text = COMMANDS_IN_TEXT if kit.role in ROLES_IN_TEXT else []
     return [f"{command} --format json" for command in COMMANDS] + text
+
+
+def _play_jobs(federation: Federation, kit: Kit, lines: list[JobLine], home: str) -> list[dict]:
+    scratch = Path(tempfile.mkdtemp(dir=home))
+    player = JobPlayer(scratch, lambda line: _run(federation, kit, line, home))
+    return [player.play(line) for line in lines]
 
 
 def _run(federation: Federation, kit: Kit, line: str, home: str) -> dict:
@@ -102,6 +119,11 @@ def _run(federation: Federation, kit: Kit, line: str, home: str) -> dict:
 def _parsed(output: str):
     try:
         return json.loads(output)
+    except ValueError:
+        pass
+    try:
+        # Several lines of JSON, as `--format jsonl` writes them.
+        return [json.loads(line) for line in output.splitlines()] or output
     except ValueError:
         return output
 
