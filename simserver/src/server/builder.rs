@@ -316,9 +316,9 @@ impl SimServerBuilder {
         let door = Door::new(transport, project.server().security(), &identity, root.certificate())?;
         let kits = match workspace {
             Some((reservation, workspace)) => {
-                KitStore::in_workspace(&workspace, reservation, &project, credentials, clock, random.fork())?
+                KitStore::in_workspace(&workspace, reservation, &project, credentials, now, random.fork())?
             }
-            None => KitStore::temporary(credentials, clock, random.fork())?,
+            None => KitStore::temporary(credentials, now, random.fork())?,
         };
         let mut config =
             kits.with_authority(|root| simulation::configure(&project, &identity, root, kits.directory(), now))?;

@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use flare_wire::Randomness;
+use flare_wire::{Moment, Randomness};
 use tempfile::TempDir;
 
-use crate::ambient::Clock;
 use crate::kits::{Credentials, KitError, Participant, Reservation, Workspace};
 use crate::pki::{Authority, Identity, KeyPair, Subject, Validity};
 use crate::project::Project;
@@ -19,7 +18,8 @@ use crate::project::Project;
 pub(super) struct KitStore {
     directory: PathBuf,
     _place: Place,
-    clock: Clock,
+    /// From when on its certificates are valid, whenever they are issued: the server's clock may stand still.
+    started: Moment,
     state: Mutex<State>,
 }
 
@@ -39,7 +39,7 @@ struct State {
 
 impl KitStore {
     /// Kits in a temporary directory, none of them written yet.
-    pub(super) fn temporary(credentials: Credentials, clock: Clock, random: Randomness) -> Result<Self, KitError> {
+    pub(super) fn temporary(credentials: Credentials, started: Moment, random: Randomness) -> Result<Self, KitError> {
         let own = tempfile::Builder::new().prefix("flare-simserver-").tempdir().map_err(|source| KitError::Io {
             doing: "create a directory in",
             path: std::env::temp_dir(),
@@ -47,7 +47,7 @@ impl KitStore {
         })?;
         let directory = own.path().to_owned();
         let state = Mutex::new(State { credentials, random, written: BTreeSet::new() });
-        Ok(Self { directory, _place: Place::Temporary(own), clock, state })
+        Ok(Self { directory, _place: Place::Temporary(own), started, state })
     }
 
     /// Kits in a workspace, all of them written.
@@ -56,13 +56,13 @@ impl KitStore {
         reservation: Reservation,
         project: &Project,
         mut credentials: Credentials,
-        clock: Clock,
+        started: Moment,
         mut random: Randomness,
     ) -> Result<Self, KitError> {
-        let directory = workspace.refresh(project, &mut credentials, clock.now(), &mut random)?;
+        let directory = workspace.refresh(project, &mut credentials, started, &mut random)?;
         let written = Participant::all(project).map(|participant| participant.name().to_owned()).collect();
         let state = Mutex::new(State { credentials, random, written });
-        Ok(Self { directory, _place: Place::Workspace(reservation), clock, state })
+        Ok(Self { directory, _place: Place::Workspace(reservation), started, state })
     }
 
     /// The directory that holds one kit per participant.
@@ -76,7 +76,7 @@ impl KitStore {
         let mut state = self.state();
         let State { credentials, random, written } = &mut *state;
         if !written.contains(participant.name()) {
-            credentials.write_kit(&path, project, participant, self.clock.now(), random)?;
+            credentials.write_kit(&path, project, participant, self.started, random)?;
             written.insert(participant.name().to_owned());
         }
         Ok(path)
