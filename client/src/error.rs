@@ -31,6 +31,8 @@ struct Inner {
     after: Option<Duration>,
     may_have_run: bool,
     hint: Option<&'static str>,
+    server_hint: Option<String>,
+    exit_code: Option<i64>,
     job: Option<JobId>,
     deleted: Option<DeletedSubmission>,
     source: Option<Source>,
@@ -187,6 +189,8 @@ impl Error {
                 after: None,
                 may_have_run: false,
                 hint: None,
+                server_hint: None,
+                exit_code: None,
                 job: None,
                 deleted: None,
                 source: None,
@@ -234,6 +238,13 @@ impl Error {
         self
     }
 
+    /// What the server says that a person can do about it, and the exit code that it wants of a command-line tool.
+    pub(crate) fn with_advice(mut self, hint: Option<String>, exit_code: Option<i64>) -> Self {
+        self.inner.server_hint = hint.filter(|hint| !hint.is_empty());
+        self.inner.exit_code = exit_code;
+        self
+    }
+
     /// Names the job that is there already.
     pub(crate) fn with_existing_job(mut self, job_id: JobId) -> Self {
         self.inner.job = Some(job_id);
@@ -276,10 +287,22 @@ impl Error {
         self.inner.info.as_deref()
     }
 
-    /// The server's code for the refusal, such as `AUTH_UNKNOWN_STUDY`.
+    /// The server's code for the refusal, such as `AUTH_UNKNOWN_STUDY` of a login or `STUDY_NOT_FOUND` of a command.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.inner.code.as_deref()
+    }
+
+    /// What a person can do about it in the server's own words (study commands).
+    #[must_use]
+    pub fn server_hint(&self) -> Option<&str> {
+        self.inner.server_hint.as_deref()
+    }
+
+    /// The exit code that the server wants of a command-line tool (study commands).
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i64> {
+        self.inner.exit_code
     }
 
     /// The step that ran out of time.

@@ -76,5 +76,6 @@ pub use flare_wire::hci::{Item, JsonObject, MetaStatus, Reply};
 pub use model::*;
 pub use session::{
     Download, JobLogsQuery, JobUpdate, JobWatch, MonitorOptions, MonitorReturnCode, Progress, Session, SubmitJob,
+    SystemRestart, SystemShutdown,
 };
 pub use startup_kit::{ConnectionSecurity, KitDefect, KitError, Scheme, StartupKit};

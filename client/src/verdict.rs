@@ -7,7 +7,8 @@
 
 use flare_wire::RequestPhase;
 use flare_wire::cell::ReturnCode;
-use flare_wire::hci::{Item, MetaStatus, Reply};
+use flare_wire::hci::{Item, JsonObject, MetaStatus, Reply};
+use serde_json::Value;
 
 use crate::connection::Fault;
 use crate::model::{DeletedSubmission, JobId};
@@ -62,6 +63,30 @@ fn text_of(reply: &Reply, key: &str) -> Option<String> {
 pub(crate) fn of_session(reply: &Reply) -> Option<Error> {
     let is_inactive = reply.status() == Some(MetaStatus::Error) && reply.info() == SESSION_INACTIVE;
     is_inactive.then(|| refusal(ErrorKind::SessionExpired, reply.status(), reply.info().to_owned()))
+}
+
+/// Passes a payload on, or says why it is a refusal: study commands put their errors into replies whose status is `ok`.
+pub(crate) fn of_payload(mut payload: JsonObject) -> Result<JsonObject, Error> {
+    let text = |value: Option<Value>| value.and_then(|value| value.as_str().map(str::to_owned));
+    let Some(code) = text(payload.get("error_code").cloned()) else { return Ok(payload) };
+    let message = text(payload.remove("message")).unwrap_or_default();
+    let exit_code = payload.get("exit_code").and_then(Value::as_i64);
+    let kind = of_error_code(&code);
+    let shown = if message.is_empty() { &code } else { &message };
+    let error = Error::new(kind, describe(kind, shown)).with_answer(Some(MetaStatus::Ok), message.clone());
+    Err(error.with_code(code).with_advice(text(payload.remove("hint")), exit_code))
+}
+
+/// The kind of an error that study commands tell by a code (`reference/server-behaviour.md` section 12.4).
+fn of_error_code(code: &str) -> ErrorKind {
+    match code {
+        "STUDY_NOT_FOUND" => ErrorKind::StudyUnknown,
+        "INVALID_SITE" => ErrorKind::InvalidTarget,
+        "INVALID_ARGS" | "INVALID_STUDY_NAME" => ErrorKind::InvalidCommand,
+        "INTERNAL_ERROR" => ErrorKind::ServerFault,
+        // STUDY_ALREADY_EXISTS, STUDY_HAS_JOBS, USER_ALREADY_IN_STUDY, USER_NOT_IN_STUDY, LOCK_TIMEOUT
+        _ => ErrorKind::Refused,
+    }
 }
 
 /// The kind of a refusal with this status; `ok` is none.
@@ -261,6 +286,25 @@ mod tests {
             ("some_new_word", "", ErrorKind::Refused),
         ] {
             assert_eq!(kind(status, info), expected, "{status} / {info}");
+        }
+    }
+
+    #[test]
+    fn every_error_code_has_its_kind() {
+        for (code, expected) in [
+            ("STUDY_NOT_FOUND", ErrorKind::StudyUnknown),
+            ("INVALID_SITE", ErrorKind::InvalidTarget),
+            ("INVALID_ARGS", ErrorKind::InvalidCommand),
+            ("INVALID_STUDY_NAME", ErrorKind::InvalidCommand),
+            ("INTERNAL_ERROR", ErrorKind::ServerFault),
+            ("STUDY_ALREADY_EXISTS", ErrorKind::Refused),
+            ("STUDY_HAS_JOBS", ErrorKind::Refused),
+            ("USER_ALREADY_IN_STUDY", ErrorKind::Refused),
+            ("USER_NOT_IN_STUDY", ErrorKind::Refused),
+            ("LOCK_TIMEOUT", ErrorKind::Refused),
+            ("SOMETHING_NEW", ErrorKind::Refused),
+        ] {
+            assert_eq!(of_error_code(code), expected, "{code}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Commands: the line that is sent, and how its reply is read. Pure: nothing here talks to a server.
 
+mod clients;
 mod job_control;
 mod job_logs;
 mod job_run;
@@ -13,6 +14,7 @@ mod system;
 mod touch;
 mod transfer;
 
+pub(crate) use clients::{AdmitClient, ConfigureSiteLog, RemoveClient, Restart, Shutdown, SiteTokens};
 pub(crate) use job_control::{AbortJob, CloneJob, DeleteJob, ListJobComponents};
 pub(crate) use job_logs::{ConfigureJobLog, GetJobLog};
 pub(crate) use job_run::{AppCommand, ResetErrors, ShowErrors, ShowStats};
@@ -21,7 +23,9 @@ pub(crate) use line::Line;
 pub(crate) use login::{CertLogin, Commands, Logout};
 pub(crate) use shell::{Grep, List, PrintDirectory, Read, ReadCommand};
 pub(crate) use sites::{ClientJobStatus, ReportEnvironment, ReportResources, ReportVersion};
-pub(crate) use studies::ListStudies;
+pub(crate) use studies::{
+    AddStudySite, AddStudyUser, ListStudies, RegisterStudy, RemoveStudy, RemoveStudySite, RemoveStudyUser, ShowStudy,
+};
 pub(crate) use system::{CheckStatus, GetSystemInfo};
 pub(crate) use touch::Touch;
 pub(crate) use transfer::{DownloadComponents, DownloadJob, DownloadOffer, OfferedFile, submit_line, submitted};
@@ -136,7 +140,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::{JobId, JobQuery, Targets};
+    use crate::model::{JobId, JobQuery, SiteName, StudyName, StudySites, Targets};
     use crate::verdict;
 
     /// The names that readers look for, so that random replies get past the first look.
@@ -181,6 +185,16 @@ mod tests {
             let _ = CertLogin { user: "x" }.read(reply.clone());
             let _ = Commands.read(reply.clone());
             let _ = ListStudies.read(reply.clone());
+            let (study, site) = (StudyName::default(), SiteName::new("x").unwrap());
+            let sites = StudySites::sites(["x"]).unwrap();
+            let _ = RegisterStudy { study: &study, sites: &sites }.read(reply.clone());
+            let _ = AddStudySite { study: &study, sites: &sites }.read(reply.clone());
+            let _ = RemoveStudyUser { study: &study, user: "x" }.read(reply.clone());
+            let _ = RemoveStudy(&study).read(reply.clone());
+            let _ = AdmitClient { site: &site, admit: true }.read(reply.clone());
+            let _ = Restart(&targets).read(reply.clone());
+            let _ = Shutdown(&targets).read(reply.clone());
+            let _ = SiteTokens.read(reply.clone());
             let _ = GetSystemInfo.read(reply.clone());
             let _ = CheckStatus(&targets).read(reply.clone());
             let _ = ClientJobStatus(&[]).read(reply.clone());

@@ -4,6 +4,7 @@
 //! results hold in their fields what this release knows, and in `extra` whatever else the server said, including
 //! a known field of an unexpected shape: nothing is lost when a server is newer than this library.
 
+mod client;
 pub(crate) mod fields;
 mod job;
 mod job_log;
@@ -16,6 +17,7 @@ mod study;
 mod system;
 mod target;
 
+pub use client::{SiteAdmission, SiteResponse, SystemChange};
 pub use job::{DeletedJob, DeletedSubmission, JobMeta, JobSummary};
 pub use job_log::{JobLogs, LogConfig, LogFile, LogTarget};
 pub use name::{JobId, SiteName, StudyName, SubmitToken};
@@ -23,6 +25,6 @@ pub use query::JobQuery;
 pub use shell::{FileName, FolderPath, ShellOptions};
 pub use site::{ResourceReport, SiteEnvironment, SiteInfo, SiteJob, SiteJobStatus, SiteVersion};
 pub use status::JobStatus;
-pub use study::{Identity, StudyDetail, StudyListing};
+pub use study::{Identity, RemovedStudy, Study, StudyDetail, StudyListing, StudySiteChange, StudySites, StudyUser};
 pub use system::{CommandDescription, JobInfo, ServerInfo, ServerStatus, SystemInfo, SystemStatus};
 pub use target::{Target, Targets};

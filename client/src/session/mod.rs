@@ -1,5 +1,6 @@
 //! A logged-in session: run commands, close.
 
+mod clients;
 mod download;
 mod job_logs;
 mod jobs;
@@ -7,6 +8,7 @@ mod login;
 mod logs;
 mod monitor;
 mod renewal;
+mod restart;
 mod shell;
 mod sites;
 mod studies;
@@ -29,6 +31,7 @@ pub(crate) use download::local as local_file;
 pub use job_logs::JobLogsQuery;
 pub(crate) use login::{Opened, Opening, open};
 pub use monitor::{JobUpdate, JobWatch, MonitorOptions, MonitorReturnCode};
+pub use restart::{SystemRestart, SystemShutdown};
 pub use submit::{Progress, SubmitJob};
 
 use renewal::{Pauses, Remedy, remedy};
