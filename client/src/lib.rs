@@ -39,11 +39,25 @@
 //!
 //! Upstream calls a federated machine a client; here it is a *site*, because "client" is this library.
 //!
+//! # What is sent again
+//!
+//! A lost connection and an ended session are repaired within
+//! [`reconnect_timeout`](SessionBuilder::reconnect_timeout). A command that cannot have run yet is always sent again;
+//! what happens to one whose reply was lost depends on what twice would do:
+//!
+//! | | when the reply was lost |
+//! |---|---|
+//! | whatever only reads; [`abort_job`](Session::abort_job), [`reset_errors`](Session::reset_errors), [`configure_job_log`](Session::configure_job_log) | sent again |
+//! | [`submit_job`](Session::submit_job) with a token | sent again, whole; the server knows the job by its token |
+//! | [`download_job_result`](Session::download_job_result), [`download_job_components`](Session::download_job_components) | the piece is asked for again; all of it when the server has forgotten its offer |
+//! | `submit_job` without a token, [`clone_job`](Session::clone_job), [`delete_job`](Session::delete_job), [`do_app_command`](Session::do_app_command), [`do_command`](Session::do_command) | an error with [`may_have_run`](Error::may_have_run) |
+//!
 //! # Cancel safety
 //!
 //! Dropping the future of a command forgets the command on this side; the server may carry it out all the same.
 //! Dropping the future of [`SessionBuilder::connect`] closes the connection. The connection lives in a task of its own,
-//! which ends with the last clone of its session; only [`Session::close`] also logs out.
+//! which ends with the last clone of its session; only [`Session::close`] also logs out. A download that is dropped leaves
+//! nothing behind; a submission that is dropped before its last piece was sent submits nothing.
 //!
 //! # How it is built
 //!

@@ -79,7 +79,7 @@ impl Session {
     /// [`Session::do_command`].
     ///
     /// # Cancel safety
-    /// Dropping the future removes what was downloaded so far.
+    /// Dropping the future removes what was downloaded so far; while archives are being unpacked, when that is done.
     pub fn download_job_result(&self, job_id: &JobId) -> Download {
         self.download(job_id, What::Result)
     }
@@ -140,9 +140,7 @@ impl Download {
             let staging = Staging::create(&parent, self.job_id.as_str())?;
             match self.files(&offer, &staging).await {
                 Ok(()) => {
-                    let (path, job_id) = (staging.path.clone(), self.job_id.clone());
-                    blocking(move || unpack(&path)).await?;
-                    return staging.publish(&parent, job_id.as_str());
+                    return unpacked(staging).await?.publish(&parent, self.job_id.as_str());
                 }
                 Err(Broken::Forgotten) if attempt < MAX_OFFERS => {
                     drop(staging);
@@ -283,6 +281,12 @@ pub(crate) fn local(path: &Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::LocalFile, format!("{} cannot be written", path.display())).with_source(error)
 }
 
+/// Unpacks what was downloaded. The folder goes with the thread that writes into it: were it removed by a caller that does
+/// not wait any more, the thread would make it anew.
+async fn unpacked(staging: Staging) -> Result<Staging> {
+    blocking(move || unpack(&staging.path).map(|()| staging)).await
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::new(ErrorKind::LocalFile, "unpacking was interrupted").with_source(error))?
@@ -363,6 +367,8 @@ impl fmt::Debug for Download {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -372,6 +378,34 @@ mod tests {
         }
         for name in ["", "..", "../x", "a/../../x", "/etc/passwd", "a\\..\\b", "c:x", "a\0b"] {
             assert_eq!(inner_path(name).unwrap_err().kind(), ErrorKind::ProtocolViolation, "{name:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_download_that_is_dropped_while_it_is_unpacked_leaves_nothing() {
+        let parent = tempfile::tempdir().unwrap();
+        let staging = Staging::create(parent.path(), "id").unwrap();
+        let folder = staging.path.clone();
+        let mut zip = zip::ZipWriter::new(fs::File::create(folder.join("job.zip")).unwrap());
+        for number in 0..2_000 {
+            zip.start_file(format!("{number}/x"), zip::write::SimpleFileOptions::default()).unwrap();
+        }
+        zip.finish().unwrap();
+        let mut unpacking = Box::pin(unpacked(staging));
+        tokio::select! {
+            biased;
+            _ = &mut unpacking => {}
+            () = std::future::ready(()) => {}
+        }
+        let soon = Instant::now() + Duration::from_secs(30);
+        while !folder.join("job/0").exists() {
+            assert!(Instant::now() < soon, "unpacking does not begin");
+            tokio::task::yield_now().await;
+        }
+        drop(unpacking);
+        while fs::read_dir(parent.path()).unwrap().count() > 0 {
+            assert!(Instant::now() < soon, "something is left behind");
+            tokio::task::yield_now().await;
         }
     }
 
