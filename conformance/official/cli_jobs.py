@@ -1,13 +1,14 @@
 """The life of jobs through the unmodified `nvflare job` command, run as processes.
 
 Each line is one process. `{NAME}` in it is the id of the job that `submit` or `clone` made under that name, `<JOBS>`
-the folder of the job folders, `<OUT>` that of the downloads.
+the folder of the job folders, `<OUT>` that of the downloads, `<RUN>` a token of this run.
 """
 
 import json
 import re
 import shutil
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,17 +75,17 @@ def _submit(folder: str, more: str = "", makes: str | None = None) -> JobLine:
 def _submitting():
     yield _submit("short", makes="short")
     yield _submit("no-workflow", makes="no-workflow")
-    yield _submit("never", "--submit-token cli-1 ", makes="never")
-    yield _submit("never", "--submit-token cli-1 ")
-    yield _submit("short", "--submit-token cli-1 ")
+    yield _submit("never", "--submit-token <RUN> ", makes="never")
+    yield _submit("never", "--submit-token <RUN> ")
+    yield _submit("short", "--submit-token <RUN> ")
     yield _submit("flawed")
     yield _submit("nothing")
     yield JobLine("job submit -j <JOBS>/flawed", FOLDER_IN_TEXT)
-    yield JobLine("job list --submit-token cli-1 --format json")
+    yield JobLine("job list --submit-token <RUN> --format json")
     yield JobLine("job abort {never} --force --format json")
     yield JobLine("job abort {never} --force")
     yield JobLine("job list -n never")
-    yield JobLine("job submit -j <JOBS>/never --submit-token cli-1")
+    yield JobLine("job submit -j <JOBS>/never --submit-token <RUN>")
     yield JobLine("", waits=("short", "FINISHED:COMPLETED"))
     yield JobLine("", waits=("no-workflow", "FINISHED:EXECUTION_EXCEPTION"))
 
@@ -134,7 +135,7 @@ def _deleting():
         yield JobLine(f"job delete {{{name}}} --force --format json")
     yield JobLine("job delete {short} --force --format json")
     yield JobLine("job delete {short} --force")
-    yield _submit("never", "--submit-token cli-1 ")
+    yield _submit("never", "--submit-token <RUN> ")
     for command in ("meta", "wait", "monitor", "logs", "stats", "clone", "abort --force", "download -o <OUT>"):
         yield JobLine(f"job {command} {{short}} --format json")
 
@@ -145,6 +146,8 @@ class JobPlayer:
     def __init__(self, scratch: Path, run: Callable[[str], dict]):
         self.run = run
         self.jobs: dict[str, str] = {}
+        # Submit tokens are new each time: a server remembers for ever what they stood for.
+        self.token = str(uuid.uuid4())
         self.places = {"<JOBS>": scratch / "jobs", "<OUT>": scratch / "out"}
         folder = self.places["<JOBS>"]
         job_folders.job(folder, "short")
@@ -174,7 +177,7 @@ class JobPlayer:
             line = line.replace(f"{{{name}}}", job_id)
         for name, place in self.places.items():
             line = line.replace(name, str(place))
-        return line
+        return line.replace("<RUN>", self.token)
 
     def _wait(self, name: str, *statuses: str) -> dict:
         ends = time.monotonic() + SETTLING_LIMIT

@@ -98,8 +98,11 @@ def malformed(parent: Path) -> list[tuple[str, Path]]:
     found = []
 
     def add(what: str, change=None, **meta) -> None:
-        # They ask for more sites than there are: what is accepted must not run.
-        folder = job(parent, f"flawed-{len(found):02}", **{"deploy_map": {"app": ["@ALL"]}, "min_clients": 1000, **meta})
+        # They ask for more than there is: what is accepted must not run, nor be deleted while it is deployed, after which
+        # a real server starts no job any more.
+        none = {site: {"num_of_gpus": 64} for site in (*SITES, "site-3")}
+        base = {"deploy_map": {"app": ["@ALL"]}, "min_clients": 1000, "resource_spec": none}
+        folder = job(parent, f"flawed-{len(found):02}", **(base | meta))
         if change:
             change(folder)
         found.append((what, folder))

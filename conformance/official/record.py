@@ -8,6 +8,7 @@ import re
 import sys
 import time
 import traceback
+import uuid
 from pathlib import Path
 
 from federation import Federation, Kit, read_federation
@@ -32,6 +33,8 @@ class Player:
         # Where job folders are made, and the ids of the jobs that were made of them.
         self.scratch = scratch
         self.jobs: dict[str, str] = {}
+        # Makes submit tokens new: a server remembers for ever what they stood for.
+        self.run = str(uuid.uuid4())
         self._others: dict[str, OfficialSession] = {}
         self._malformed: list[tuple[str, Path]] = []
 
@@ -77,7 +80,8 @@ class Player:
     def resolve(self, text: str) -> str:
         """Fills in what is known only now."""
         text = JOB.sub(lambda found: self.jobs[found[1]], text)
-        return SITE_TOKEN.sub(lambda found: self.site_tokens[found[1]], text).replace("{user}", self.kit.user)
+        text = SITE_TOKEN.sub(lambda found: self.site_tokens[found[1]], text)
+        return text.replace("{user}", self.kit.user).replace("{run}", self.run)
 
 
 def main() -> int:

@@ -78,7 +78,8 @@ def _submit(name: str, make, token: str | None = None, who: str | None = None, k
         folder = player.scratch / name
         if not folder.exists():
             make(player.scratch, name)
-        job_id = player.session_of(who).session.submit_job(str(folder), submit_token=token)
+        given = player.resolve(token) if isinstance(token, str) else token
+        job_id = player.session_of(who).session.submit_job(str(folder), submit_token=given)
         player.jobs.setdefault(key or name, job_id)
         return job_id
 
@@ -401,7 +402,7 @@ def _clone_and_abort(player):
 
 
 def _tokens():
-    token = "conformance.1"
+    token = "{run}.1"
     yield _submit("token-a", job_folders.never, token)
     yield _submit("token-a", job_folders.never, token)
     yield _submit("token-b", job_folders.never, token)
@@ -423,7 +424,7 @@ def _tokens():
     for wrong in ("", "a b", "a/b", "ä", "t" * 129, "a\n", 5):
         yield _submit("token-c", job_folders.never, wrong, key=f"token {wrong!r}")
         yield action(f"delete what {wrong!r} made", lambda player, wrong=wrong: _forget(player, f"token {wrong!r}"))
-    yield _submit("token-c", job_folders.never, "t" * 128)
+    yield _submit("token-c", job_folders.never, "{run}" + "t" * 92)
     yield _call("abort_job", "token-a")
     yield _submit("token-a", job_folders.never, token)
     yield _call("clone_job", "token-a")
@@ -442,7 +443,7 @@ def _tokens():
 
 def _resubmit(player, name: str, other: str, token: str) -> str:
     shutil.copytree(player.scratch / name, player.scratch / other)
-    return player.session.session.submit_job(str(player.scratch / other), submit_token=token)
+    return player.session.session.submit_job(str(player.scratch / other), submit_token=player.resolve(token))
 
 
 def _forget(player, name: str):
@@ -457,7 +458,7 @@ def _at_once(player) -> int:
 
     def submit(session, folder):
         try:
-            made.append(session.session.submit_job(str(folder), submit_token="at-once"))
+            made.append(session.session.submit_job(str(folder), submit_token=f"{player.run}.at-once"))
         except Exception as error:
             failed.append(f"{type(error).__name__}: {error}")
 
@@ -510,7 +511,7 @@ def _big():
     yield _submit("big", job_folders.big)
     yield _call("abort_job", "big")
     yield action("download big", _download_big, REFS)
-    yield _submit("big", job_folders.big, "big", key="big-with-token")
+    yield _submit("big", job_folders.big, "{run}.big", key="big-with-token")
 
 
 def _download_big(player) -> bool:
