@@ -20,6 +20,7 @@ pub struct Case {
     requirements: Vec<&'static str>,
     needs: Vec<Need>,
     time_limit: Duration,
+    writes: bool,
     body: Body,
 }
 
@@ -38,6 +39,7 @@ impl Case {
             requirements: Vec::new(),
             needs: Vec::new(),
             time_limit: DEFAULT_TIME_LIMIT,
+            writes: false,
             body: Box::new(move |context| Box::pin(body(context))),
         }
     }
@@ -85,6 +87,20 @@ impl Case {
     #[must_use]
     pub fn needed(&self) -> &[Need] {
         &self.needs
+    }
+
+    /// It makes objects of its own, and removes them: on a deployment it runs only where that is allowed.
+    #[must_use]
+    pub fn making_own_objects(mut self) -> Self {
+        self.writes = true;
+        self.needs.push(Need::OwnObjects);
+        self
+    }
+
+    /// Whether it makes objects of its own.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.writes
     }
 
     /// How long it may take.

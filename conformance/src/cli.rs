@@ -75,6 +75,9 @@ struct RunArguments {
     /// Transport of the in-process simulator.
     #[arg(long, value_enum, default_value_t = Scheme::Http, conflicts_with = "target")]
     scheme: Scheme,
+    /// What cases may do on a deployment beyond reading; may be given several times.
+    #[arg(long, value_enum, value_name = "WHAT", requires = "target")]
+    allow: Vec<Allowed>,
     #[command(flatten)]
     selection: Selection,
     /// Write the report as JSON to this file.
@@ -105,6 +108,12 @@ struct ListArguments {
     /// List the requirements with their sources instead of the cases.
     #[arg(long)]
     requirements: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Allowed {
+    /// Make jobs of their own, and remove them again.
+    OwnObjects,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -185,7 +194,9 @@ async fn run(arguments: RunArguments) -> Exit {
         Err(error) => return complain(Exit::Usage, &error),
     };
     let target = match &arguments.target {
-        Some(folder) => Target::deployed(folder).await,
+        Some(folder) => Target::deployed(folder).await.map(|target| {
+            if arguments.allow.contains(&Allowed::OwnObjects) { target.allowing_own_objects() } else { target }
+        }),
         None => Target::simulated(arguments.scheme.as_str()).await,
     };
     let target = match target {

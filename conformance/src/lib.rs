@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `case`, `need`, `context`, `finding`, `state` | a case, what it needs, what it works with, what it says |
 //! | `requirement` | what is checked, and where that comes from |
+//! | `job_folder` | jobs that cases submit |
 //! | `target`, `simulated`, `kits` | the subject of a run |
 //! | `runner`, `known`, `report`, `exit` | run cases, judge them by the known-failing list, report, exit code |
 //! | `raw` | a peer that speaks the wire by hand |
@@ -35,6 +36,7 @@ mod context;
 mod diff;
 mod exit;
 mod finding;
+mod job_folder;
 mod kits;
 mod known;
 mod need;

@@ -82,6 +82,8 @@ pub enum Need {
     RootKey,
     /// This transport.
     Scheme(&'static str),
+    /// The permission to make jobs and to remove them again.
+    OwnObjects,
 }
 
 impl fmt::Display for Need {
@@ -93,6 +95,7 @@ impl fmt::Display for Need {
             Self::ControlledTime => f.write_str("controlled time"),
             Self::RootKey => f.write_str("root key"),
             Self::Scheme(scheme) => write!(f, "transport {scheme}"),
+            Self::OwnObjects => f.write_str("permission to make objects of our own (--allow own-objects)"),
         }
     }
 }

@@ -67,7 +67,8 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Runs `cases` on `target` and calls `progress` as each one ends. The outcomes are in the order of the cases.
+    /// Runs `cases` on `target` and calls `progress` as each one ends: first those that only look, then those that make
+    /// objects of their own. The outcomes are in the order of the cases.
     ///
     /// # Cancel safety
     /// Dropping the future aborts the cases that run.
@@ -81,24 +82,27 @@ impl Runner {
         let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
         let mut running = JoinSet::new();
         let mut started = HashMap::new();
-        let mut waiting = cases.iter().enumerate();
-        loop {
-            while running.len() < self.jobs.get()
-                && let Some((index, case)) = waiting.next()
-            {
-                let limit = self.time_limit.unwrap_or(Duration::MAX).min(case.time_limit());
-                let task = running.spawn(check(Arc::clone(case), Context::new(Arc::clone(target)), limit));
-                started.insert(task.id(), (index, Instant::now()));
+        // Cases that only look come first: what they see must not change meanwhile.
+        for writes in [false, true] {
+            let mut waiting = cases.iter().enumerate().filter(|(_, case)| case.writes() == writes);
+            loop {
+                while running.len() < self.jobs.get()
+                    && let Some((index, case)) = waiting.next()
+                {
+                    let limit = self.time_limit.unwrap_or(Duration::MAX).min(case.time_limit());
+                    let task = running.spawn(check(Arc::clone(case), Context::new(Arc::clone(target)), limit));
+                    started.insert(task.id(), (index, Instant::now()));
+                }
+                let Some(ended) = running.join_next_with_id().await else { break };
+                let (task, verdict) = match ended {
+                    Ok((task, verdict)) => (task, verdict),
+                    Err(error) => (error.id(), Err(broken(error))),
+                };
+                let (index, since) = started.remove(&task).expect("every task was entered when it was spawned");
+                let outcome = self.outcome(&cases[index], verdict, since.elapsed());
+                progress(&outcome);
+                outcomes[index] = Some(outcome);
             }
-            let Some(ended) = running.join_next_with_id().await else { break };
-            let (task, verdict) = match ended {
-                Ok((task, verdict)) => (task, verdict),
-                Err(error) => (error.id(), Err(broken(error))),
-            };
-            let (index, since) = started.remove(&task).expect("every task was entered when it was spawned");
-            let outcome = self.outcome(&cases[index], verdict, since.elapsed());
-            progress(&outcome);
-            outcomes[index] = Some(outcome);
         }
         outcomes.into_iter().flatten().collect()
     }

@@ -19,6 +19,8 @@ pub struct Target {
     description: TargetDescription,
     kits: Kits,
     server_org: String,
+    /// True when cases may make objects of their own.
+    allows_own_objects: bool,
     /// Kept so that it runs as long as the target is used.
     simulator: Option<Simulator>,
 }
@@ -31,7 +33,7 @@ impl Target {
     pub async fn simulated(scheme: &str) -> Result<Self, TargetError> {
         let simulator = Simulator::start(scheme).await?;
         let target = Self::open("simulated", "in-process simulator".to_owned(), &simulator.kits()?).await?;
-        Ok(Self { simulator: Some(simulator), ..target })
+        Ok(Self { simulator: Some(simulator), allows_own_objects: true, ..target })
     }
 
     /// The deployment that the kits in `folder` lead to. It is asked for its identity and release.
@@ -48,7 +50,19 @@ impl Target {
         let Introduction { server_org, version } = introduce(kit).await?;
         let scheme = kit.server.scheme.clone();
         let description = TargetDescription { kind: kind.to_owned(), name, scheme, version };
-        Ok(Self { description, kits, server_org, simulator: None })
+        Ok(Self { description, kits, server_org, allows_own_objects: false, simulator: None })
+    }
+
+    /// Lets cases make objects of their own, which they remove again.
+    #[must_use]
+    pub fn allowing_own_objects(mut self) -> Self {
+        self.allows_own_objects = true;
+        self
+    }
+
+    /// The simulator of this process, when that is the target.
+    pub(crate) fn simulator(&self) -> Option<&Simulator> {
+        self.simulator.as_ref()
     }
 
     /// A target that has nothing, for tests of the runner.
@@ -60,7 +74,13 @@ impl Target {
             scheme: "http".to_owned(),
             version: Some("2.9.0".to_owned()),
         };
-        Self { description, kits: Kits::default(), server_org: String::new(), simulator: None }
+        Self {
+            description,
+            kits: Kits::default(),
+            server_org: String::new(),
+            allows_own_objects: false,
+            simulator: None,
+        }
     }
 
     /// What reports say about this target.
@@ -110,6 +130,7 @@ impl Target {
             Need::ControlledTime => self.simulator.is_some(),
             Need::RootKey => self.root_key().is_some(),
             Need::Scheme(scheme) => self.description.scheme == scheme,
+            Need::OwnObjects => self.allows_own_objects,
         };
         if there { Ok(()) } else { Err(Self::lacks(need)) }
     }

@@ -5,6 +5,7 @@ mod authentication;
 mod connecting;
 mod expiry;
 mod handshake;
+mod jobs;
 mod login;
 mod messages;
 mod protocol;
@@ -27,6 +28,7 @@ pub(crate) static REQUIREMENTS: &[&[Requirement]] = &[
     connecting::REQUIREMENTS,
     api::REQUIREMENTS,
     recorded::REQUIREMENTS,
+    jobs::REQUIREMENTS,
 ];
 
 /// Every case.
@@ -44,6 +46,7 @@ pub fn all() -> Vec<Case> {
         connecting::cases(),
         api::cases(),
         recorded::cases(),
+        jobs::cases(),
     ]
     .into_iter()
     .flatten()

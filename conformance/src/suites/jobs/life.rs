@@ -1,0 +1,358 @@
+//! What becomes of jobs.
+
+use flare_client::{
+    ErrorKind, JobQuery, JobStatus, LogConfig, LogTarget, MonitorOptions, MonitorReturnCode, Target, Targets,
+};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{Owner, POLL, names, own_sites, unique};
+use crate::finding::{ensure, ensure_eq};
+use crate::job_folder::{JobFolder, files_below};
+use crate::{Case, CaseResult, Context, Finding, Home, Need, Who};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        Case::new("jobs.life.completed", "a job runs to its end and leaves its result", completed).checks(&[
+            "JOB-SUBMIT-001",
+            "JOB-LIFE-001",
+            "JOB-DOWNLOAD-001",
+            "JOB-COMPONENTS-001",
+            "JOB-LOGS-001",
+            "JOB-DELETE-001",
+        ]),
+        Case::new("jobs.life.exception", "a job whose workflow cannot be made ends with an exception", exception)
+            .checks(&["JOB-LIFE-002"]),
+        Case::new("jobs.life.running", "a job that runs is answered for, and aborted", running).checks(&[
+            "JOB-STATS-001",
+            "JOB-ABORT-001",
+            "JOB-DELETE-001",
+            "JOB-MONITOR-001",
+        ]),
+        Case::new("jobs.life.waiting", "a job that finds too few sites waits, and is aborted and cloned", waiting)
+            .checks(&["JOB-LIFE-003", "JOB-ABORT-001", "JOB-CLONE-001"]),
+        Case::new("jobs.life.given-up", "the scheduler gives up after ten attempts", given_up)
+            .checks(&["JOB-LIFE-004"])
+            .needs([Need::ControlledTime]),
+        Case::new("jobs.life.unsigned", "a job without signatures fails to run", unsigned).checks(&["JOB-SUBMIT-004"]),
+        Case::new(
+            "jobs.life.site-refuses",
+            "a site that refuses custom code is left out or ends the job",
+            site_refuses,
+        )
+        .checks(&["JOB-LIFE-001"])
+        .needs([Need::Site(Home::Server)]),
+        Case::new("jobs.list.filters", "every filter of a list selects as it says", filters).checks(&["JOB-LIST-001"]),
+        Case::new("jobs.submit.custom-props", "custom properties are kept", custom_props).checks(&["JOB-SUBMIT-005"]),
+        Case::new("jobs.download.large", "a job of many pieces comes back byte by byte", large)
+            .checks(&["JOB-DOWNLOAD-001"]),
+    ]
+}
+
+async fn completed(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = run_to_the_end(&context, &mut owner).await;
+    owner.leave(found).await
+}
+
+async fn run_to_the_end(context: &Context, owner: &mut Owner) -> CaseResult {
+    let sites = own_sites(context)?;
+    let name = unique("short")?;
+    let job = JobFolder::short(&name, &names(&sites))?;
+    let before = files_below(&job.path())?;
+    let job_id = owner.session.submit_job(job.path()).await?;
+    let job_id = owner.own(job_id);
+    ensure_eq!(files_below(&job.path())?, before, "the submitted folder");
+    ensure!(!job.path().join(".__nvfl_sig.json").exists(), "the submitted folder was signed in place");
+    let session = &owner.session;
+    let meta = owner.until(&job_id, &JobStatus::Completed).await?;
+    ensure_eq!(meta.name.as_deref(), Some(name.as_str()), "name");
+    ensure_eq!(meta.job_folder_name.as_deref(), Some(name.as_str()), "folder");
+    ensure!(meta.duration.is_some() && meta.submit_time.is_some(), "{meta:?}");
+    ensure!(meta.start_time.as_deref().is_some_and(|start| start.ends_with("+00:00")), "start: {:?}", meta.start_time);
+    ensure_eq!(meta.schedule_count, Some(1), "attempts");
+    let mut detail = meta.job_deploy_detail.clone();
+    detail.sort();
+    let mut expected: Vec<String> =
+        ["server"].into_iter().chain(names(&sites)).map(|name| format!("{name}: OK")).collect();
+    expected.sort();
+    ensure_eq!(detail, expected, "deployment");
+
+    ensure_eq!(session.list_job_components(&job_id).await?, Vec::<String>::new(), "components");
+    let error = session.download_job_components(&job_id).await.err();
+    ensure_eq!(error.map(|error| error.kind()), Some(ErrorKind::Refused), "download without components");
+    let logs = session.get_job_logs(&job_id).target(LogTarget::All).await?;
+    ensure!(logs.logs.get("server").is_some_and(|log| log.contains("Runner_process started.")), "log: {logs:?}");
+    for site in &sites {
+        let there = logs.logs.contains_key(site) || logs.unavailable.contains_key(site);
+        ensure!(there, "nothing is said about the log of {site}: {:?}", logs.unavailable);
+    }
+    let last = session.get_job_logs(&job_id).tail(1).await?;
+    ensure_eq!(last.logs.get("server").map(|log| log.lines().count()), Some(1), "lines of a log's end");
+    let error = session.show_stats(&job_id, &Targets::All).await.err();
+    ensure_eq!(error.map(|error| error.kind()), Some(ErrorKind::JobNotRunning), "statistics of a job that is over");
+    ensure_eq!(
+        session.abort_job(&job_id).await?,
+        format!("Job for {job_id} is already completed."),
+        "aborting a job that is over"
+    );
+
+    let place = TempDir::new().map_err(|error| Finding::harness(error.to_string()))?;
+    let folder = session.download_job_result(&job_id).destination(place.path()).await?;
+    ensure_eq!(files_below(&folder.join("job").join(&name))?, before, "the job in its result");
+    for file in ["meta.json", "workspace/log.txt", "workspace/meta.json", "workspace/fl_app.txt"] {
+        ensure!(folder.join(file).is_file(), "{file} is not in the result");
+    }
+    let app = files_below(&folder.join("workspace/app_server"))?;
+    ensure!(app.iter().any(|(name, _)| name == "config/config_fed_server.json"), "the server's app: {app:?}");
+
+    session.delete_job(&job_id).await?;
+    let error = session.get_job_meta(&job_id).await.err();
+    ensure_eq!(error.map(|error| error.kind()), Some(ErrorKind::JobNotFound), "a deleted job");
+    Ok(())
+}
+
+async fn exception(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let sites = own_sites(&context)?;
+        let job = JobFolder::failing(&unique("failing")?, &names(&sites))?;
+        let job_id = owner.session.submit_job(job.path()).await?;
+        let job_id = owner.own(job_id);
+        let meta = owner.until(&job_id, &JobStatus::ExecutionException).await?;
+        ensure!(meta.duration.is_some(), "{meta:?}");
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
+
+async fn running(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let sites = own_sites(&context)?;
+        let job = JobFolder::endless(&unique("endless")?, &names(&sites))?;
+        let job_id = owner.session.submit_job(job.path()).await?;
+        let job_id = owner.own(job_id);
+        owner.until(&job_id, &JobStatus::Running).await?;
+        let session = &owner.session;
+        let stats = session.show_stats(&job_id, &Targets::Server).await?;
+        ensure_eq!(stats.keys().collect::<Vec<_>>(), ["server"], "participants of the server's statistics");
+        let all = session.show_stats(&job_id, &Targets::All).await?;
+        ensure!(sites.iter().all(|site| all.contains_key(site)), "statistics: {all:?}");
+        let errors = session.show_errors(&job_id, &Targets::Server).await?;
+        ensure_eq!(errors.get("server"), Some(&json!("No Error")), "errors of the server");
+        session.reset_errors(&job_id).await?;
+        let site = context.site(Home::Server)?.to_owned();
+        let targets = Targets::from(Target::site(&site)?);
+        session.configure_job_log(&job_id, &LogConfig::new("INFO")?, &Targets::Server).await?;
+        let error = session.do_app_command(&job_id, "conformance", &json!({"a": 1})).await.err();
+        let text = error.as_ref().and_then(|error| error.server_text()).unwrap_or_default().to_owned();
+        ensure!(text.contains("no app command func for topic conformance"), "app_command: {error:?}");
+        ensure_eq!(session.show_stats(&job_id, &targets).await?.len(), 1, "participants of one site's statistics");
+        let status = session.get_client_job_status(&[site.parse()?]).await?;
+        ensure!(status.iter().any(|job| job.job_id.as_deref() == Some(job_id.as_str())), "jobs of {site}: {status:?}");
+
+        let kinds = [
+            session.delete_job(&job_id).await.err().map(|error| error.kind()),
+            session.download_job_result(&job_id).await.err().map(|error| error.kind()),
+        ];
+        ensure_eq!(kinds, [Some(ErrorKind::JobRunning); 2], "deleting and downloading a job that runs");
+        let short = MonitorOptions::new().timeout(POLL).poll_interval(POLL * 2)?;
+        ensure_eq!(session.monitor_job(&job_id, &short, |_| true).await?, MonitorReturnCode::Timeout, "monitoring");
+        let stopped = session.monitor_job(&job_id, &short, |_| false).await?;
+        ensure_eq!(stopped, MonitorReturnCode::EndedByCallback, "monitoring with a callback");
+        let late = session.wait_for_job(&job_id, &short).await.err();
+        ensure_eq!(late.map(|error| error.kind()), Some(ErrorKind::JobTimeout), "waiting");
+
+        let said = session.abort_job(&job_id).await?;
+        ensure_eq!(said, "Abort signal has been sent to the server app.", "aborting a job that runs");
+        let meta = owner.until(&job_id, &JobStatus::Aborted).await?;
+        ensure!(meta.duration.is_some(), "{meta:?}");
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
+
+async fn waiting(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let job = JobFolder::waiting(&unique("waiting")?)?;
+        let job_id = owner.session.submit_job(job.path()).await?;
+        let job_id = owner.own(job_id);
+        let meta = attempted(&owner, &job_id).await?;
+        let sites = owner.session.get_connected_client_list().await?.len();
+        let line = meta.schedule_history.first().cloned().unwrap_or_default();
+        let expected = format!(": connected sites ({sites}) < min_sites (1000)");
+        ensure!(line.ends_with(&expected), "history: {:?}", meta.schedule_history);
+        ensure_eq!(meta.status, Some(JobStatus::Submitted), "status");
+        ensure!(meta.job_deploy_detail.is_empty() && meta.duration.is_none(), "{meta:?}");
+
+        let clone = owner.session.clone_job(&job_id).await?;
+        let clone = owner.own(clone);
+        let meta = owner.session.get_job_meta(&clone).await?;
+        ensure_eq!(meta.cloned_from.as_deref(), Some(job_id.as_str()), "original of the clone");
+        ensure_eq!(meta.min_clients, Some(1000), "min_clients of the clone");
+
+        let said = owner.session.abort_job(&job_id).await?;
+        ensure_eq!(said, format!("Aborted the job {job_id} before running it."), "aborting a job that waits");
+        ensure_eq!(owner.session.get_job_status(&job_id).await?, Some(JobStatus::Aborted), "status afterwards");
+        let error = owner.session.get_job_logs(&job_id).await?;
+        ensure!(
+            error.logs.is_empty() && error.unavailable.contains_key("server"),
+            "logs of a job that never ran: {error:?}"
+        );
+        // A job that waits can be deleted without being aborted.
+        let deleted = owner.session.delete_job(&clone).await?;
+        ensure_eq!(deleted.submit_records_marked_deleted, 0, "tokens of the clone");
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
+
+/// Waits until the scheduler has tried a job.
+async fn attempted(owner: &Owner, job_id: &flare_client::JobId) -> CaseResult<flare_client::JobMeta> {
+    let options = MonitorOptions::new().timeout(super::JOB_PATIENCE).poll_interval(POLL)?;
+    let mut tried = None;
+    let until_tried = |meta: &flare_client::JobMeta| {
+        tried = meta.schedule_count.is_some_and(|count| count > 0).then(|| meta.clone());
+        tried.is_none()
+    };
+    owner.session.monitor_job(job_id, &options, until_tried).await?;
+    tried.ok_or_else(|| Finding::fail("the scheduler never tried the job"))
+}
+
+async fn given_up(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let job = JobFolder::waiting(&unique("given-up")?)?;
+        let job_id = owner.session.submit_job(job.path()).await?;
+        let job_id = owner.own(job_id);
+        attempted(&owner, &job_id).await?;
+        let simulator = context.target().simulator().ok_or_else(|| Finding::harness("the clock is not ours"))?;
+        // All pauses of the scheduler together.
+        simulator.skip_time(std::time::Duration::from_secs(3600));
+        let meta = owner.until(&job_id, &JobStatus::CanNotSchedule).await?;
+        ensure_eq!(meta.schedule_count, Some(11), "attempts");
+        ensure_eq!(meta.schedule_history.len(), 11, "lines of history");
+        let last = meta.schedule_history.last().cloned().unwrap_or_default();
+        ensure!(last.ends_with(": exceeded max schedule count 10"), "{last}");
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
+
+async fn unsigned(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let sites = own_sites(&context)?;
+        let job = JobFolder::short(&unique("unsigned")?, &names(&sites))?;
+        let job_id = owner.session.submit_job(job.path()).unsigned().await?;
+        let job_id = owner.own(job_id);
+        let meta = owner.until(&job_id, &JobStatus::FailedToRun).await?;
+        let expected = "server: unsigned job rejected \u{2014} require_signed_jobs is enabled";
+        ensure_eq!(meta.job_deploy_detail, [expected], "deployment");
+        ensure!(meta.schedule_count.is_none() && meta.duration.is_none(), "{meta:?}");
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
+
+/// A lead may bring code of his own; whoever may not submit cannot be tried here, so the job goes where it is allowed.
+async fn site_refuses(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let sites = own_sites(&context)?;
+        let job = JobFolder::short(&unique("custom-code")?, &names(&sites))?
+            .with_file("app/custom/conformance_helper.py", b"VALUE = 1\n")?;
+        let job_id = owner.session.submit_job(job.path()).await?;
+        let job_id = owner.own(job_id);
+        let meta = owner.until(&job_id, &JobStatus::Completed).await?;
+        ensure_eq!(meta.extra.get("byoc"), Some(&json!(true)), "byoc");
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
+
+async fn filters(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let mut lead = Owner::log_in(&context, Who::LEAD).await?;
+    let found = filtered(&mut owner, &mut lead).await;
+    let found = lead.leave(found).await;
+    owner.leave(found).await
+}
+
+async fn filtered(owner: &mut Owner, lead: &mut Owner) -> CaseResult {
+    let prefix = unique("list")?;
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        let job = JobFolder::waiting(&format!("{prefix}-{number}"))?;
+        let job_id = owner.session.submit_job(job.path()).await?;
+        ids.push(owner.own(job_id).to_string());
+    }
+    let job = JobFolder::waiting(&format!("{prefix}-3"))?;
+    let job_id = lead.session.submit_job(job.path()).await?;
+    ids.push(lead.own(job_id).to_string());
+
+    let listed = async |query: JobQuery| -> CaseResult<Vec<String>> {
+        let summary: Vec<String> = owner.session.list_jobs(&query).await?.into_iter().map(|job| job.job_id).collect();
+        let detailed: Vec<String> =
+            owner.session.list_jobs_detailed(&query).await?.into_iter().map(|job| job.job_id).collect();
+        ensure_eq!(detailed, summary, "the detailed form of a list");
+        Ok(summary)
+    };
+    let ours = || JobQuery::new().name_prefix(prefix.to_uppercase());
+    let reversed: Vec<String> = ids.iter().rev().cloned().collect();
+    ensure_eq!(listed(ours()?).await?, ids, "by name, in any case, oldest first");
+    ensure_eq!(listed(ours()?.reverse()).await?, reversed, "newest first");
+    ensure_eq!(listed(ours()?.limit(2)).await?, ids[2..], "the newest two, oldest first");
+    ensure_eq!(listed(ours()?.limit(2).reverse()).await?, reversed[..2], "the newest two, newest first");
+    ensure_eq!(listed(ours()?.own()).await?, ids[..3], "one's own");
+    ensure_eq!(listed(JobQuery::new().id_prefix(&ids[1])?).await?, ids[1..2], "by id");
+    ensure_eq!(listed(JobQuery::new().id_prefix(ids[1][..18].to_uppercase())?).await?, ids[1..2], "by part of an id");
+    ensure_eq!(listed(ours()?.id_prefix("zzz")?).await?, Vec::<String>::new(), "by an id that there is not");
+    Ok(())
+}
+
+async fn custom_props(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let job = JobFolder::waiting(&unique("props")?)?;
+        let props = json!({"ticket": 7, "tags": ["a", "b"]});
+        let object = props.as_object().cloned().unwrap_or_default();
+        let job_id = owner.session.submit_job(job.path()).custom_props(object).await?;
+        let job_id = owner.own(job_id);
+        let meta = owner.session.get_job_meta(&job_id).await?;
+        ensure_eq!(meta.extra.get("custom_props"), Some(&props), "custom_props");
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
+
+async fn large(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let name = unique("large")?;
+        // More than a piece of a download, and no multiple of anything.
+        let payload: Vec<u8> =
+            (0..11_000_003_u32).map(|index| index.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+        let job = JobFolder::waiting(&name)?.with_file("app/payload.bin", &payload)?.with_file("app/empty.bin", b"")?;
+        let before = files_below(&job.path())?;
+        let job_id = owner.session.submit_job(job.path()).await?;
+        let job_id = owner.own(job_id);
+        owner.session.abort_job(&job_id).await?;
+        let place = TempDir::new().map_err(|error| Finding::harness(error.to_string()))?;
+        let folder = owner.session.download_job_result(&job_id).destination(place.path()).await?;
+        ensure!(files_below(&folder.join("job").join(&name))? == before, "the job came back with other bytes");
+        ensure!(!folder.join("workspace").exists(), "a job that never ran has a workspace");
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
