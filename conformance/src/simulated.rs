@@ -28,15 +28,25 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
-    /// Starts a simulator on a free port: sites of two organisations, administrators of every role in both.
+    /// Starts a simulator on a free port: sites of two organisations, administrators of every role in both. Its jobs pass
+    /// many times faster than real ones.
     pub(crate) async fn start(scheme: &str) -> CaseResult<Self> {
+        Self::with_clock(scheme, ClockMode::Scaled(SPEED)).await
+    }
+
+    /// The same, where time passes as it really does but for [`skip_time`](Self::skip_time).
+    pub(crate) async fn start_unhurried(scheme: &str) -> CaseResult<Self> {
+        Self::with_clock(scheme, ClockMode::Real).await
+    }
+
+    async fn with_clock(scheme: &str, clock: ClockMode) -> CaseResult<Self> {
         let failed =
             |error: &(dyn std::error::Error + 'static)| Finding::harness(format!("simulator: {}", chain(error)));
         let scheme = [Scheme::Http, Scheme::Tcp].into_iter().find(|known| known.as_str() == scheme);
         let scheme = scheme.ok_or_else(|| Finding::harness("the simulator does not speak this transport"))?;
         let workspace = TempDir::new().map_err(|error| failed(&error))?;
         let project = project().map_err(|error| failed(&error))?.with_scheme(scheme);
-        let builder = SimServer::builder().project(project).workspace(workspace.path()).clock(ClockMode::Scaled(SPEED));
+        let builder = SimServer::builder().project(project).workspace(workspace.path()).clock(clock);
         let server = builder.start().await.map_err(|error| failed(&error))?;
         Ok(Self { server, _workspace: workspace })
     }

@@ -60,11 +60,6 @@ impl Target {
         self
     }
 
-    /// The simulator of this process, when that is the target.
-    pub(crate) fn simulator(&self) -> Option<&Simulator> {
-        self.simulator.as_ref()
-    }
-
     /// A target that has nothing, for tests of the runner.
     #[cfg(test)]
     pub(crate) fn without_server(name: &str) -> Self {

@@ -1,15 +1,19 @@
 //! What becomes of jobs.
 
 use flare_client::{
-    ErrorKind, JobQuery, JobStatus, LogConfig, LogTarget, MonitorOptions, MonitorReturnCode, Target, Targets,
+    ErrorKind, JobId, JobQuery, JobStatus, JsonObject, LogConfig, LogTarget, MonitorOptions, MonitorReturnCode,
+    Session, Target, Targets,
 };
+use std::time::Instant;
+
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::{Owner, POLL, names, own_sites, unique};
 use crate::finding::{ensure, ensure_eq};
 use crate::job_folder::{JobFolder, files_below};
-use crate::{Case, CaseResult, Context, Finding, Home, Need, Who};
+use crate::simulated::Simulator;
+use crate::{Case, CaseResult, Context, Finding, Home, Need, Role, Who};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -136,7 +140,7 @@ async fn running(context: Context) -> CaseResult {
         let job_id = owner.own(job_id);
         owner.until(&job_id, &JobStatus::Running).await?;
         let session = &owner.session;
-        let stats = session.show_stats(&job_id, &Targets::Server).await?;
+        let stats = first_stats(session, &job_id).await?;
         ensure_eq!(stats.keys().collect::<Vec<_>>(), ["server"], "participants of the server's statistics");
         let all = session.show_stats(&job_id, &Targets::All).await?;
         ensure!(sites.iter().all(|site| all.contains_key(site)), "statistics: {all:?}");
@@ -213,7 +217,7 @@ async fn waiting(context: Context) -> CaseResult {
 }
 
 /// Waits until the scheduler has tried a job.
-async fn attempted(owner: &Owner, job_id: &flare_client::JobId) -> CaseResult<flare_client::JobMeta> {
+async fn attempted(owner: &Owner, job_id: &JobId) -> CaseResult<flare_client::JobMeta> {
     let options = MonitorOptions::new().timeout(super::JOB_PATIENCE).poll_interval(POLL)?;
     let mut tried = None;
     let until_tried = |meta: &flare_client::JobMeta| {
@@ -224,14 +228,29 @@ async fn attempted(owner: &Owner, job_id: &flare_client::JobId) -> CaseResult<fl
     tried.ok_or_else(|| Finding::fail("the scheduler never tried the job"))
 }
 
+/// The statistics of the server's process of a job that has just become RUNNING. A real server has that status before the
+/// process it started can be reached, and says until then that the job cannot be found.
+async fn first_stats(session: &Session, job_id: &JobId) -> CaseResult<JsonObject> {
+    let until = Instant::now() + super::JOB_PATIENCE;
+    loop {
+        match session.show_stats(job_id, &Targets::Server).await {
+            Err(error) if error.kind() == ErrorKind::JobNotFound && Instant::now() < until => {
+                tokio::time::sleep(POLL).await;
+            }
+            answer => return Ok(answer?),
+        }
+    }
+}
+
 async fn given_up(context: Context) -> CaseResult {
-    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    // A simulator of this case's own, so that no other case feels its time jump.
+    let simulator = Simulator::start_unhurried(&context.target().description().scheme).await?;
+    let mut owner = Owner::log_in_with(&context, &simulator.admin(Role::ProjectAdmin)?).await?;
     let found = async {
         let job = JobFolder::waiting(&unique("given-up")?)?;
         let job_id = owner.session.submit_job(job.path()).await?;
         let job_id = owner.own(job_id);
         attempted(&owner, &job_id).await?;
-        let simulator = context.target().simulator().ok_or_else(|| Finding::harness("the clock is not ours"))?;
         // All pauses of the scheduler together.
         simulator.skip_time(std::time::Duration::from_secs(3600));
         let meta = owner.until(&job_id, &JobStatus::CanNotSchedule).await?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use flare_client::{ErrorKind, JobId, JobMeta, JobStatus, MonitorOptions, Session};
 
+use crate::kits::AdminKit;
 use crate::requirement::{reference, seed};
 use crate::{Case, CaseResult, Context, Finding, Home, Requirement, Who};
 
@@ -153,6 +154,11 @@ struct Owner {
 impl Owner {
     async fn log_in(context: &Context, who: Who) -> CaseResult<Self> {
         Ok(Self { session: context.session(who).await?, jobs: Vec::new() })
+    }
+
+    /// The same on a server that is not the target.
+    async fn log_in_with(context: &Context, kit: &AdminKit) -> CaseResult<Self> {
+        Ok(Self { session: context.connect(kit).await?, jobs: Vec::new() })
     }
 
     /// Remembers a job, to remove it.
