@@ -17,7 +17,7 @@ use flare_wire::transfer::download::{self, Conclusion, Pull, PullReply};
 use flare_wire::transfer::upload::{self, Piece, PieceReply};
 use flare_wire::{Moment, Randomness};
 use tempfile::TempDir;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::ambient::Clock;
@@ -43,6 +43,7 @@ pub(crate) struct Driver {
     uploads: Uploads,
     sources: Sources,
     faults: Arc<Faults>,
+    life: watch::Sender<Life>,
     /// Takes archives into the state directory, when there is one.
     adopter: Option<Adopter>,
     /// Where files on their way are; removed with the server, after everything in it.
@@ -96,6 +97,30 @@ pub(crate) enum Outcome {
     Answer(Answer),
     /// The answer comes as [`Mail::Answer`] with this ticket.
     Later(Ticket),
+    /// There is no process any more that could answer.
+    Gone,
+}
+
+/// Whether the process of the server is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Life {
+    /// How often it has ended by itself. One that has started again meanwhile has other connections all the same.
+    pub(crate) ends: u64,
+    /// True when it was killed the last time.
+    pub(crate) was_killed: bool,
+    /// What it is now.
+    pub(crate) phase: Phase,
+}
+
+/// What a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It serves.
+    Up,
+    /// It comes back by itself.
+    Away,
+    /// It does not.
+    ShutDown,
 }
 
 impl Driver {
@@ -129,6 +154,7 @@ impl Driver {
             uploads: Uploads::new(scratch.path().to_owned()),
             sources: Sources::new(scratch.path().to_owned()),
             faults: Arc::default(),
+            life: watch::Sender::new(Life { ends: 0, was_killed: false, phase: Phase::Up }),
             _scratch: scratch,
         }
     }
@@ -153,6 +179,11 @@ impl Driver {
         &self.faults
     }
 
+    /// Tells when the process ends and starts by itself.
+    pub(crate) fn life(&self) -> watch::Receiver<Life> {
+        self.life.subscribe()
+    }
+
     /// A generator for a connection.
     pub(crate) fn fork_randomness(&self) -> Randomness {
         self.state().random.fork()
@@ -166,6 +197,9 @@ impl Driver {
 
     /// Handles one request of a connection; a late answer goes to `mailbox`.
     pub(crate) fn handle(self: &Arc<Self>, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
+        if !self.serves() {
+            return Outcome::Gone;
+        }
         match (request.channel.as_str(), request.topic.as_str()) {
             (upload::CHANNEL, upload::REQUEST) => return self.upload_piece(request, mailbox),
             (upload::CHANNEL, upload::ABORT) => return self.abort_upload(request, mailbox),
@@ -185,6 +219,15 @@ impl Driver {
             self.deadline_changed.notify_one();
         }
         kept.map_or_else(|error| Outcome::Answer(unwritable(&error)), |()| outcome)
+    }
+
+    /// True while there is a process to answer.
+    fn serves(&self) -> bool {
+        let mut state = self.state();
+        if state.sim.process_is_due(state.time.now()) {
+            self.advance(&mut state);
+        }
+        state.sim.serves()
     }
 
     /// Looks at or changes the simulation.
@@ -224,11 +267,17 @@ impl Driver {
         self.advance(&mut state);
         state.sim.restart(now);
         state.keep_or_warn();
+        self.end_process(&mut state);
+        self.life.send_modify(|life| life.phase = Phase::Up);
+        self.deadline_changed.notify_one();
+    }
+
+    /// What a process has begun, the next does not finish.
+    fn end_process(&self, state: &mut State) {
         state.waiting.clear();
         state.process += 1;
         self.uploads.clear();
         self.sources.clear();
-        self.deadline_changed.notify_one();
     }
 
     /// Does what is due whenever something is. Never ends by itself.
@@ -462,6 +511,14 @@ impl Driver {
                     push.destination.clone_from(&endpoint);
                     self.members.send(&endpoint, Mail::Notify(push));
                 }
+                Effect::Ended { is_killed, comes_back } => {
+                    self.end_process(state);
+                    self.life.send_modify(|life| {
+                        let phase = if comes_back { Phase::Away } else { Phase::ShutDown };
+                        *life = Life { ends: life.ends + 1, was_killed: is_killed, phase };
+                    });
+                }
+                Effect::Started => self.life.send_modify(|life| life.phase = Phase::Up),
             }
         }
     }

@@ -74,7 +74,10 @@ pub(crate) async fn serve(
     let is_usable = tokio::select! {
         is_usable = peer.run(&mut link, mail, deadline) => is_usable,
         // An error means that the server's handle is gone.
-        _ = stop.wait_for(|stop| *stop) => true,
+        _ = stop.wait_for(|stop| *stop) => {
+            peer.say_bye();
+            true
+        }
     };
     if is_usable {
         // The peer may be gone or not answer; either way this is the end.
@@ -259,6 +262,16 @@ impl Peer {
                     self.waiting.insert(ticket, waiting);
                 }
             }
+            // The connection is about to end.
+            Outcome::Gone => {}
+        }
+    }
+
+    /// Tells the peer that the server leaves, as a real one does that ends in order. Its answer makes no difference.
+    fn say_bye(&mut self) {
+        if self.membership.is_some() {
+            // What cannot be sent any more does not have to be.
+            let _ = self.endpoint.bye(self.clock.now());
         }
     }
 

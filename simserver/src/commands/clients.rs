@@ -67,13 +67,30 @@ pub(super) fn restart(call: &mut Call<'_>) -> Step {
         let text = "There are still jobs running. Please let them finish or abort_job before restart.";
         return call.refuse(&MetaStatus::JobRunning, text);
     }
-    let kind = target(call)?;
-    if kind.has_server() {
-        return Err(Stop::NotModelled("a server that restarts itself".to_owned()));
+    if !target(call)?.has_server() {
+        let shown = restart_sites(call)?;
+        call.reply.push_string(shown).push_success("");
+        return Ok(());
     }
-    let shown = restart_sites(call)?;
-    call.reply.push_string(shown).push_success("");
+    // Whatever the target and the study: every site there is.
+    call.targets.sites = call.sim.sites().indexes().collect();
+    if !call.targets.sites.is_empty() {
+        call.reply.push_string("Trying to restart all clients before restarting server...");
+        let shown = restart_sites(call)?;
+        call.reply.push_string(shown);
+    }
+    end_process(call, true)?;
+    call.reply.push_string("Server scheduled for restart").set_meta("server_status", "ok");
+    call.reply.push_success("");
     Ok(())
+}
+
+/// The process of the server ends, counted from when the reply is sent.
+fn end_process(call: &mut Call<'_>, starts_again: bool) -> Step {
+    // What the real server says whose process is about to end already.
+    let too_late = "RuntimeError: cannot schedule new futures after shutdown";
+    let at = call.now + call.wait;
+    call.sim.end_process(at, starts_again).map_err(|_| Stop::Exception(too_late.to_owned()))
 }
 
 /// Tells the targets to restart; returns their answers as the reply shows them.
@@ -107,18 +124,21 @@ pub(super) fn shutdown(call: &mut Call<'_>) -> Step {
         let text = "There are still active clients. Shutdown all clients first.";
         return call.refuse_with(text, &MetaStatus::ClientsRunning, "");
     }
+    if !call.targets.sites.is_empty() {
+        let answers = call.ask_targets(SiteRequest::ShutDown)?;
+        push_responses(call, &answers);
+        let obeyed = obedient(&answers);
+        call.sim.shut_down_sites(call.now, &obeyed);
+        if answers.iter().any(|answer| matches!(answer.reply, Some(SiteReply::Refused(_)))) {
+            call.reply.set_status(&MetaStatus::Error, "failed to shut down all clients");
+            return Ok(());
+        }
+    }
     if kind.has_server() {
-        return Err(Stop::NotModelled("a server that ends itself".to_owned()));
+        end_process(call, false)?;
+        call.reply.push_string("Flare Server has been shutdown.").push_shutdown("Goodbye!");
     }
-    let answers = call.ask_targets(SiteRequest::ShutDown)?;
-    push_responses(call, &answers);
-    let obeyed = obedient(&answers);
-    call.sim.shut_down_sites(call.now, &obeyed);
-    if answers.iter().any(|answer| matches!(answer.reply, Some(SiteReply::Refused(_)))) {
-        call.reply.set_status(&MetaStatus::Error, "failed to shut down all clients");
-    } else {
-        call.reply.push_success("");
-    }
+    call.reply.push_success("");
     Ok(())
 }
 

@@ -86,6 +86,8 @@ impl Source {
     pub(super) const HCI: Self = Self("nvflare.fuel.hci.server.hci");
     pub(super) const ROOT: Self = Self("root");
     pub(super) const CLIENT: Self = Self("nvflare.private.fed.client.fed_client.FederatedClient");
+    pub(super) const ENGINE: Self = Self("nvflare.private.fed.server.server_engine.ServerEngine");
+    pub(super) const JOB_RUNNER: Self = Self("nvflare.private.fed.server.job_runner.JobRunner");
     const AUX_RUNNER: Self = Self("nvflare.private.aux_runner.AuxRunner");
     const AUTHENTICATOR: Self = Self("nvflare.private.fed.authenticator.Authenticator");
     const CELL: Self = Self("nvflare.fuel.f3.cellnet.cell.Cell");

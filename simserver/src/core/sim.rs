@@ -1,30 +1,34 @@
 //! The whole state.
+//!
+//! - `process` — how the server ends and starts, and how time passes for it
+//! - `sites` — what it does with its sites
+
+mod process;
+mod sites;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::time::Duration;
 
 use flare_wire::auth::{CellToken, ChallengeReply, ChallengeRequest, RegisterReply, RegisterRequest, SessionToken};
 use flare_wire::certificate::{Certificate, CertificateError};
 use flare_wire::hci::{JsonObject, Reply};
 use flare_wire::{Moment, Randomness};
-use serde_json::{Value, json};
 
-use super::config::{HostMemory, Release, ServerConfig, SimConfig, SiteBehaviour};
+use super::config::{HostMemory, Release, ServerConfig, SimConfig};
 use super::downloads::{Download, Downloads, Offer};
 use super::federation::{Surroundings, enrolled};
 use super::passes::Passes;
 use super::registration::{Admission, Identity, Proof, RegistrationRefusal, Registrations};
 use super::sessions::{EXPIRED, IDLE_TIMEOUT, Lookup, Session, Sessions};
-use super::shell::NotModelled;
-use super::sites::{Absence, Around, Asker, SiteAnswer, SiteIndex, SiteRequest, Sites};
-use super::{LocalTime, Person, Policy, StudyRegistry, Timer, TimerName, VirtualFiles, logs};
+use super::sites::Sites;
+use super::{LocalTime, Person, Policy, StudyRegistry, VirtualFiles, logs};
 use crate::blob::Blob;
 use crate::jobs::behaviour::Behaviours;
 use crate::jobs::content::JobContent;
 use crate::jobs::lifecycle::{DownloadFile, JobSettings, Jobs};
 use crate::jobs::meta::JobMeta;
 use crate::jobs::store::StoredJob;
+use process::Process;
 
 /// Replies that wait for a slow or silent site. Each holds one reply; the connections bound how many they have.
 const MAX_WAITING: usize = 16_384;
@@ -57,6 +61,15 @@ pub enum Effect {
         /// What it is told.
         text: &'static str,
     },
+    /// The process of the server has ended, and every connection with it.
+    Ended {
+        /// It was killed, so that its connections break without a word.
+        is_killed: bool,
+        /// It starts again by itself.
+        comes_back: bool,
+    },
+    /// The process of the server has started again.
+    Started,
 }
 
 /// A simulated server.
@@ -84,6 +97,7 @@ pub struct Sim {
     waiting: BTreeMap<(Moment, Ticket), Reply>,
     tickets: u64,
     effects: VecDeque<Effect>,
+    process: Process,
 }
 
 impl Sim {
@@ -109,7 +123,7 @@ impl Sim {
         logs::prepare(&mut files, now);
         logs::server_started(&mut files, now, clock);
         let sites = Sites::register(sites, &disabled_clients, now, &mut random);
-        log_joined(&mut files, &sites, now, clock);
+        sites::log_joined(&mut files, &sites, now, clock);
         let passes = Passes::new(now);
         let settings = JobSettings { offset: local_time.offset(), project: project.clone(), ..job_settings };
         let mut stored = Jobs::new(settings, Behaviours::new(rules), now);
@@ -140,27 +154,8 @@ impl Sim {
             waiting: BTreeMap::new(),
             tickets: 0,
             effects: VecDeque::new(),
+            process: Process::Serves,
         })
-    }
-
-    /// The process of the server ends and a new one starts: what a real server keeps on its disk stays (jobs, submit
-    /// records, studies, workspaces with their logs), what it has in memory is gone (sessions, registrations, downloads,
-    /// runs). A job that was running stays RUNNING for ever. Sites register anew, but for those that are gone.
-    ///
-    /// Source: `reference/server-behaviour.md` section 10.4.
-    pub fn restart(&mut self, now: Moment) {
-        self.jobs.restart(now);
-        self.downloads = Downloads::default();
-        self.started = now;
-        self.passes = Passes::new(now);
-        self.registrations = Registrations::default();
-        self.admission = Admission::default();
-        self.sessions = Sessions::new(self.passes);
-        self.waiting.clear();
-        self.effects.clear();
-        logs::server_started(&mut self.files, now, self.clock);
-        self.sites.register_anew(now, &mut self.random);
-        log_joined(&mut self.files, &self.sites, now, self.clock);
     }
 
     // ---- who may talk to the server --------------------------------------------------------------------------
@@ -210,57 +205,6 @@ impl Sim {
     /// True when a message with this token may come in: the server has signed it.
     pub fn admit(&mut self, token: &CellToken) -> bool {
         self.admission.admit(token, &self.identity.public_key)
-    }
-
-    // ---- time ------------------------------------------------------------------------------------------------
-
-    /// Does what has become due, and returns what the server has to say.
-    pub fn advance(&mut self, now: Moment) -> Vec<Effect> {
-        self.bring_back_sites(now);
-        self.advance_jobs(now);
-        for session in self.sessions.advance(now) {
-            self.downloads.end_session(&session.token.session_id);
-            self.effects.push_back(Effect::SessionExpired { endpoint: session.origin, text: EXPIRED });
-        }
-        while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
-            let ((_, ticket), reply) = entry.remove_entry();
-            self.effects.push_back(Effect::Answered { ticket, reply });
-        }
-        self.effects.drain(..).collect()
-    }
-
-    /// When [`Sim::advance`] should be called next; the past when it has something to say already.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Moment> {
-        if !self.effects.is_empty() {
-            return Some(self.started);
-        }
-        let answer = self.waiting.first_key_value().map(|((moment, _), _)| *moment);
-        [self.sessions.next_pass(), answer, self.jobs.next_deadline(), self.sites.next_return()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// What the simulation waits for, the next of each kind; what comes first is due at [`Sim::next_deadline`].
-    #[must_use]
-    pub fn timers(&self) -> Vec<Timer> {
-        let mut timers = Vec::new();
-        if !self.effects.is_empty() {
-            timers.push(Timer { at: self.started, name: TimerName::Outbox });
-        }
-        if let Some(at) = self.sessions.next_pass() {
-            timers.push(Timer { at, name: TimerName::SessionSweep });
-        }
-        if let Some(((at, _), _)) = self.waiting.first_key_value() {
-            timers.push(Timer { at: *at, name: TimerName::SiteAnswer });
-        }
-        if let Some(at) = self.sites.next_return() {
-            timers.push(Timer { at, name: TimerName::SiteReturn });
-        }
-        timers.extend(self.jobs.timers());
-        timers.sort();
-        timers
     }
 
     /// Keeps a reply until `at`; gives it back when too many wait already.
@@ -381,143 +325,6 @@ impl Sim {
         logs::audit_command(&mut self.files, now, self.clock, &mut self.random, user, line)
     }
 
-    /// Asks a site; `None` when it is not registered.
-    pub(crate) fn ask(
-        &mut self,
-        now: Moment,
-        site: SiteIndex,
-        request: SiteRequest<'_>,
-        asker: Asker<'_>,
-        timeout: Duration,
-    ) -> Result<Option<SiteAnswer>, NotModelled> {
-        let version = self.release.version();
-        let running = if matches!(request, SiteRequest::CheckStatus) { self.running_on(site) } else { Vec::new() };
-        let around =
-            Around { now, clock: self.clock, version, project: &self.project, random: &mut self.random, running };
-        self.sites.ask(site, request, asker, timeout, around)
-    }
-
-    /// Sites that were away are back, and those that have been gone for too long are forgotten.
-    pub(crate) fn update_sites(&mut self, now: Moment) {
-        self.bring_back_sites(now);
-        if self.sites.forget_gone(now) {
-            self.jobs.sites_changed(now);
-        }
-    }
-
-    fn bring_back_sites(&mut self, now: Moment) {
-        let mut came_back = false;
-        while let Some((name, is_new)) = self.sites.come_back(now, &mut self.random) {
-            came_back = true;
-            if is_new {
-                let total = self.sites.iter().len();
-                let joined = format!("Client: New client {name}@127.0.0.1 joined. Sent token.  Total clients: {total}");
-                self.log_of_clients(now, &joined);
-            }
-        }
-        if came_back {
-            self.jobs.sites_changed(now);
-        }
-    }
-
-    fn log_of_clients(&mut self, now: Moment, text: &str) {
-        logs::info(&mut self.files, now, self.clock, logs::Source::CLIENT_MANAGER, text);
-    }
-
-    /// Drops the entries of sites, which their next heartbeats make again. Jobs that run there are not touched.
-    pub(crate) fn remove_sites(&mut self, now: Moment, mut sites: Vec<SiteIndex>) {
-        // From behind, so that the places of the others stay.
-        sites.sort_unstable_by(|left, right| right.cmp(left));
-        for site in sites {
-            let Some(name) = self.sites.get(site).map(|site| site.name().clone()) else { continue };
-            self.sites.forget(site, now);
-            let left = format!("Client Name:{name} left.  Total clients: {}", self.sites.iter().len());
-            self.log_of_clients(now, &left);
-        }
-        self.jobs.sites_changed(now);
-    }
-
-    /// Keeps a site out, known or not, until it is enabled; returns whether it was kept out already, and whether it
-    /// was registered. Jobs that run there are not touched.
-    pub(crate) fn disable_site(&mut self, now: Moment, name: &str) -> (bool, bool) {
-        let was_disabled = self.disabled.iter().any(|disabled| disabled == name);
-        if !was_disabled {
-            self.disabled.push(name.to_owned());
-        }
-        let was_registered = self.sites.disable(name);
-        self.write_disabled(now);
-        let tokens = u8::from(was_registered);
-        self.log_of_clients(now, &format!("Client {name} disabled. Removed {tokens} active token(s)."));
-        self.jobs.sites_changed(now);
-        (was_disabled, was_registered)
-    }
-
-    /// Lets a site in again; returns whether it was kept out.
-    pub(crate) fn enable_site(&mut self, now: Moment, name: &str) -> bool {
-        let was_disabled = self.disabled.iter().any(|disabled| disabled == name);
-        if was_disabled {
-            self.disabled.retain(|disabled| disabled != name);
-            self.sites.enable(name, now);
-            self.write_disabled(now);
-        }
-        let shown = if was_disabled { "True" } else { "False" };
-        self.log_of_clients(now, &format!("Client {name} enabled. Was disabled: {shown}"));
-        was_disabled
-    }
-
-    /// The clients that are not let in, as the server keeps them.
-    #[must_use]
-    pub fn disabled_clients(&self) -> &[String] {
-        &self.disabled
-    }
-
-    fn write_disabled(&mut self, now: Moment) {
-        let mut names: Vec<&str> = self.disabled.iter().map(String::as_str).collect();
-        names.sort_unstable();
-        let text = format!("{:#}", json!({"disabled_clients": names}));
-        self.files.insert(DISABLED_CLIENTS, text.into_bytes(), 0o600, now);
-    }
-
-    /// Sites end and start anew: each comes back by itself.
-    pub(crate) fn restart_sites(&mut self, now: Moment, names: &[std::sync::Arc<str>]) {
-        for name in names {
-            if let Some(site) = self.sites.find(name) {
-                self.sites.restart(site, now);
-            }
-        }
-        self.jobs.sites_changed(now);
-    }
-
-    /// Sites end.
-    pub(crate) fn shut_down_sites(&mut self, now: Moment, names: &[std::sync::Arc<str>]) {
-        for name in names {
-            if let Some(site) = self.sites.find(name) {
-                self.sites.leave(site, Absence::ShutDown);
-            }
-        }
-        self.jobs.sites_changed(now);
-    }
-
-    /// The registered sites.
-    #[must_use]
-    pub const fn sites(&self) -> &Sites {
-        &self.sites
-    }
-
-    /// Changes how a site treats requests from now on; false when there is no such site.
-    pub fn set_site_behaviour(&mut self, now: Moment, site: &str, behaviour: SiteBehaviour) -> bool {
-        let known = self.sites.set_behaviour(site, behaviour, now);
-        if known {
-            self.jobs.sites_changed(now);
-        }
-        known
-    }
-
-    /// The files of a site's workspace, to be changed; `None` when there is no such site.
-    pub fn site_files_mut(&mut self, site: &str) -> Option<&mut VirtualFiles> {
-        self.sites.files_mut(site, &self.project, self.clock)
-    }
-
     /// The study registry, when the server has one.
     #[must_use]
     pub const fn studies(&self) -> Option<&StudyRegistry> {
@@ -533,11 +340,6 @@ impl Sim {
     pub(crate) fn change_studies(&mut self, now: Moment, studies: StudyRegistry) {
         self.files.insert(STUDY_REGISTRY, studies.to_json().into_bytes(), 0o600, now);
         self.studies = Some(studies);
-    }
-
-    /// True when a registered site is known to belong to the organisation.
-    pub(crate) fn is_site_of(&self, site: &str, org: &str) -> bool {
-        self.sites.named(site).and_then(super::Site::org) == Some(org)
     }
 
     // ---- jobs ------------------------------------------------------------------------------------------------
@@ -579,16 +381,6 @@ impl Sim {
     /// The sites of a study; `None` for one without a list of its own.
     pub(crate) fn enrolled_sites(&self, study: &str) -> Option<Vec<String>> {
         enrolled(self.studies.as_ref(), study)
-    }
-
-    fn running_on(&self, site: SiteIndex) -> Vec<Value> {
-        let Some(site) = self.sites.get(site) else { return Vec::new() };
-        let takes_part = |job_id: &str| {
-            let sites = self.jobs.running_sites(job_id).unwrap_or_default();
-            sites.iter().any(|name| **name == **site.name())
-        };
-        let running = self.jobs.running().filter(|(job_id, _)| takes_part(job_id));
-        running.map(|(job_id, app)| json!({"job_id": job_id, "app_name": app, "status": "started"})).collect()
     }
 
     // ---- downloads -------------------------------------------------------------------------------------------
@@ -666,16 +458,6 @@ impl Sim {
 fn without_archive(meta: JsonObject) -> StoredJob<Blob> {
     let content = JobContent { apps: BTreeMap::new(), is_unsafe: false };
     StoredJob::new(JobMeta::restored(meta), std::sync::Arc::new(content), Blob::none())
-}
-
-/// What the server logs when its sites register.
-fn log_joined(files: &mut VirtualFiles, sites: &Sites, now: Moment, clock: LocalTime) {
-    let joined = sites.iter().enumerate().map(|(number, site)| {
-        let (name, total) = (site.name(), number + 1);
-        let joined = format!("Client: New client {name}@127.0.0.1 joined. Sent token.  Total clients: {total}");
-        (logs::Source::CLIENT_MANAGER, joined)
-    });
-    logs::info_all(files, now, clock, joined);
 }
 
 impl fmt::Debug for Sim {

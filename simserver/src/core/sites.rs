@@ -24,6 +24,12 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How long a site takes from the command to restart until it has registered again (measured: 13.9 s).
 const SITE_RESTART: Duration = Duration::from_secs(14);
 
+/// How long a site takes to register once it and its server have started (measured: 1.3 s).
+const REGISTRATION: Duration = Duration::from_millis(1_300);
+
+/// How long a site takes from the start of a server that was away until its heartbeat comes (measured: 3 to 11 s).
+const RECONNECT: Duration = Duration::from_secs(5);
+
 /// Lines that a workspace nobody has looked into yet may owe to its audit log; with more it is made.
 const MAX_UNWRITTEN: usize = 256;
 
@@ -228,6 +234,8 @@ pub(super) enum Absence {
     Disabled,
     /// It starts anew, and registers.
     Restarts(Moment),
+    /// It has no server.
+    Lost,
     /// It has ended.
     ShutDown,
 }
@@ -236,7 +244,7 @@ impl Absence {
     const fn end(self) -> Option<Moment> {
         match self {
             Self::Forgotten(end) | Self::Restarts(end) => Some(end),
-            Self::Disabled | Self::ShutDown => None,
+            Self::Disabled | Self::Lost | Self::ShutDown => None,
         }
     }
 }
@@ -284,16 +292,25 @@ impl Sites {
         sites
     }
 
-    /// Registers the sites once more, with new tokens, as they do when they miss their server; those that are gone do
-    /// not come back.
-    pub(super) fn register_anew(&mut self, now: Moment, random: &mut Randomness) {
-        self.sites.retain(|site| site.gone.is_none());
-        for site in &mut self.sites {
-            site.token = random.uuid();
-            site.registered = now;
-            site.org_known = true;
-        }
+    /// The server is gone, and with it every registration.
+    pub(super) fn lose_server(&mut self) {
+        let lost = self.sites.drain(..).map(|site| (site, Absence::Lost));
+        self.away.splice(..0, lost);
         self.index();
+    }
+
+    /// The server is back. Sites that ran all the time send it a heartbeat as soon as they are connected again; those
+    /// that were told to restart register.
+    pub(super) fn find_server(&mut self, now: Moment) {
+        let connected = now + RECONNECT;
+        for (_, absence) in &mut self.away {
+            match absence {
+                Absence::Lost => *absence = Absence::Forgotten(connected),
+                Absence::Forgotten(end) => *end = connected.max(*end),
+                Absence::Restarts(end) => *end = (now + REGISTRATION).max(*end),
+                Absence::Disabled | Absence::ShutDown => {}
+            }
+        }
     }
 
     fn index(&mut self) {
@@ -341,7 +358,7 @@ impl Sites {
             return true;
         }
         for (site, absence) in &mut self.away {
-            if *site.name == *name && absence.end().is_some() {
+            if *site.name == *name && *absence != Absence::ShutDown {
                 *absence = Absence::Disabled;
             }
         }

@@ -8,6 +8,10 @@ use flare_wire::Moment;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum TimerName {
+    /// The process of the server ends, as a command has told it.
+    ServerEnd,
+    /// The process of the server has started again, as a command has told it.
+    ServerStart,
     /// Something was said meanwhile and is still to be sent.
     Outbox,
     /// The answer of a slow or silent site comes, or is not waited for any longer.

@@ -1,6 +1,7 @@
 //! A server that runs.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::builder::Prepared;
 use super::kit_store::KitStore;
 use super::{SimServerBuilder, StartError};
 use crate::core::{Sim, Timer, TimerName};
-use crate::driver::Driver;
+use crate::driver::{Driver, Life, Phase};
 use crate::faults::{Fault, FaultGuard};
 use crate::kits::{KitError, Participant};
 use crate::listen::{Door, Listener};
@@ -47,18 +48,26 @@ const MAX_JUMPS: usize = 1_000_000;
 /// ```
 pub struct SimServer {
     project: Project,
-    address: SocketAddr,
-    door: Door,
-    handshake_timeout: Duration,
-    driver: Arc<Driver>,
+    place: Place,
     kits: KitStore,
     running: Mutex<Running>,
 }
 
-/// The tasks of a server between two restarts.
+/// The tasks of a server between two restarts from outside.
 struct Running {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+}
+
+/// What connections of one server have in common.
+#[derive(Clone)]
+struct Place {
+    address: SocketAddr,
+    door: Door,
+    handshake_timeout: Duration,
+    driver: Arc<Driver>,
+    /// True when a command has ended the server, and nothing listens any more.
+    stopped: watch::Sender<bool>,
 }
 
 /// How the process of a server ends before it starts again.
@@ -90,21 +99,21 @@ impl SimServer {
     pub(super) fn run(prepared: Prepared, listener: Listener) -> Self {
         let Prepared { project, door, driver, kits, handshake_timeout } = prepared;
         let address = listener.address();
-        let listener = listener.with_handshake_timeout(handshake_timeout);
-        let running = Mutex::new(Running::start(listener, door.clone(), &driver));
-        Self { project, address, door, handshake_timeout, driver, kits, running }
+        let place = Place { address, door, handshake_timeout, driver, stopped: watch::Sender::new(false) };
+        let running = Mutex::new(Running::start(listener, place.clone()));
+        Self { project, place, kits, running }
     }
 
     /// The port it listens on, which its kits name.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.place.address.port()
     }
 
     /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.place.address
     }
 
     /// The federation it plays.
@@ -161,13 +170,13 @@ impl SimServer {
     /// The simulated time: that of the clock, and what [`SimServer::skip_time`] and the jumps have added.
     #[must_use]
     pub fn now(&self) -> Moment {
-        self.driver.with_sim(|_, now| now)
+        self.place.driver.with_sim(|_, now| now)
     }
 
     /// Moves the simulated time ahead, as if the server had been idle for that long: sessions expire, sites fall
     /// silent. Connections and certificates keep to the real time.
     pub fn skip_time(&self, time: Duration) {
-        self.driver.skip(time);
+        self.place.driver.skip(time);
     }
 
     /// What is waited for next, and when it is due; `None` when nothing happens by itself.
@@ -185,7 +194,7 @@ impl SimServer {
     /// ```
     #[must_use]
     pub fn next_timer(&self) -> Option<Timer> {
-        self.driver.with_sim(|sim, _| sim.timers().into_iter().next())
+        self.place.driver.with_sim(|sim, _| sim.timers().into_iter().next())
     }
 
     /// Moves the simulated time to what is waited for next, and lets it happen. Returns what that was; `None` when
@@ -203,7 +212,7 @@ impl SimServer {
     /// # }
     /// ```
     pub fn jump_to_next(&self) -> Option<Timer> {
-        self.driver.jump()
+        self.place.driver.jump()
     }
 
     /// Jumps from deadline to deadline until this one has come; everything that is due before it happens as well.
@@ -243,7 +252,7 @@ impl SimServer {
     /// ```
     pub fn jump_until(&self, mut is_so: impl FnMut(&Sim, Moment) -> bool) -> bool {
         for _ in 0..MAX_JUMPS {
-            if self.driver.with_sim(|sim, now| is_so(sim, now)) {
+            if self.place.driver.with_sim(|sim, now| is_so(sim, now)) {
                 return true;
             }
             if self.jump_to_next().is_none() {
@@ -270,7 +279,7 @@ impl SimServer {
     /// # }
     /// ```
     pub fn inject(&self, fault: Fault) -> FaultGuard {
-        self.driver.faults().inject(fault)
+        self.place.driver.faults().inject(fault)
     }
 
     /// Looks at the simulation or changes it, between two requests: sessions, what sites answer, studies, jobs.
@@ -292,7 +301,7 @@ impl SimServer {
     /// # }
     /// ```
     pub fn control<T>(&self, act: impl FnOnce(&mut Sim, Moment) -> T) -> T {
-        self.driver.with_sim(act)
+        self.place.driver.with_sim(act)
     }
 
     /// Ends the server and starts it again, on the same port and with the same kits.
@@ -348,16 +357,55 @@ impl SimServer {
     pub async fn restart_after(&self, how: Restart, away: Duration) -> Result<(), StartError> {
         let mut running = self.running.lock().await;
         running.end(how).await;
-        self.driver.restart();
+        self.place.driver.restart();
         sleep(away).await;
-        let listener = Listener::bind_again(self.address).await.map_err(|source| StartError::Listen {
-            address: self.address.ip(),
-            port: self.address.port(),
+        let listener = self.place.listen().await.map_err(|source| StartError::Listen {
+            address: self.place.address.ip(),
+            port: self.port(),
             source,
         })?;
-        let listener = listener.with_handshake_timeout(self.handshake_timeout);
-        *running = Running::start(listener, self.door.clone(), &self.driver);
+        self.place.stopped.send_replace(false);
+        *running = Running::start(listener, self.place.clone());
         Ok(())
+    }
+
+    /// True when the command `shutdown` has ended the server: its connections are gone and its port is closed.
+    /// [`SimServer::restart`] starts it again, but not its sites.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = flare_simserver::SimServer::start().await?;
+    /// assert!(!server.is_stopped());
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        *self.place.stopped.borrow()
+    }
+
+    /// Waits until the command `shutdown` has ended the server, see [`SimServer::is_stopped`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    ///
+    /// let server = flare_simserver::SimServer::start().await?;
+    /// let waited = tokio::time::timeout(Duration::from_millis(10), server.stopped()).await;
+    /// assert!(waited.is_err(), "nobody has told it to end");
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn stopped(&self) {
+        // The sender lives as long as this does.
+        let _ = self.place.stopped.subscribe().wait_for(|stopped| *stopped).await;
     }
 
     /// Ends every connection in order, and returns when nothing of the server is left.
@@ -369,14 +417,72 @@ impl SimServer {
     }
 }
 
+impl Place {
+    async fn listen(&self) -> io::Result<Listener> {
+        Listener::bind_again(self.address).await
+    }
+
+    /// Serves connections, and obeys the commands that end the server and start it again, until `stop` says so or a
+    /// command has ended it for good.
+    async fn serve(self, mut listener: Listener, mut stop: watch::Receiver<bool>) {
+        let mut life = self.driver.life();
+        let mut ends = life.borrow().ends;
+        loop {
+            let (close, closed) = watch::channel(false);
+            let listener_of_process = listener.with_handshake_timeout(self.handshake_timeout);
+            let mut served = Box::pin(listener_of_process.run(self.door.clone(), Arc::clone(&self.driver), closed));
+            let is_final = tokio::select! {
+                () = &mut served => return,
+                _ = until(&mut stop, |stop| *stop) => true,
+                _ = until(&mut life, |life| life.ends != ends) => false,
+            };
+            if is_final || !life.borrow().was_killed {
+                close.send_replace(true);
+                served.as_mut().await;
+            }
+            // With it go the socket, and the connections of one that was killed.
+            drop(served);
+            if is_final {
+                return;
+            }
+            ends = life.borrow().ends;
+            listener = match self.next(&mut life, &mut stop).await {
+                Some(listener) => listener,
+                None => return,
+            };
+        }
+    }
+
+    /// The socket of the next process; none when there is not going to be one.
+    async fn next(&self, life: &mut watch::Receiver<Life>, stop: &mut watch::Receiver<bool>) -> Option<Listener> {
+        let life = tokio::select! {
+            _ = until(stop, |stop| *stop) => return None,
+            life = until(life, |life| life.phase != Phase::Away) => life?,
+        };
+        if life.phase == Phase::Up {
+            match self.listen().await {
+                Ok(listener) => return Some(listener),
+                Err(error) => tracing::error!(%error, address = %self.address, "somebody has taken the server's port"),
+            }
+        }
+        self.stopped.send_replace(true);
+        None
+    }
+}
+
+/// Waits for a value; `None` when there is nobody left to send one.
+async fn until<T: Copy>(receiver: &mut watch::Receiver<T>, is_so: impl FnMut(&T) -> bool) -> Option<T> {
+    receiver.wait_for(is_so).await.ok().map(|value| *value)
+}
+
 impl Running {
-    fn start(listener: Listener, door: Door, driver: &Arc<Driver>) -> Self {
+    fn start(listener: Listener, place: Place) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let driver = Arc::clone(driver);
+        let driver = Arc::clone(&place.driver);
         let task = tokio::spawn(async move {
             tokio::select! {
                 () = driver.run() => {}
-                () = listener.run(door, Arc::clone(&driver), stopped) => {}
+                () = place.serve(listener, stopped) => {}
             }
         });
         Self { stop, task }
@@ -405,7 +511,7 @@ impl fmt::Debug for SimServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimServer")
             .field("project", &self.project.name())
-            .field("address", &self.address)
+            .field("address", &self.place.address)
             .finish_non_exhaustive()
     }
 }

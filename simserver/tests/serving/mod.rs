@@ -45,9 +45,14 @@ impl Serving {
     }
 
     /// Sends a signal and gives the exit code.
-    pub(crate) fn end(mut self, signal: &str) -> Option<i32> {
+    pub(crate) fn end(self, signal: &str) -> Option<i32> {
         let sent = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
         assert!(sent.success());
+        self.wait()
+    }
+
+    /// Waits until it ends by itself, and gives the exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
         self.process.wait().unwrap().code()
     }
 }

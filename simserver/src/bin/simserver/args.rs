@@ -21,7 +21,7 @@ pub(crate) enum Command {
     /// Write startup kits and nothing else, as `nvflare provision` does.
     Provision(ProvisionArguments),
 
-    /// Serve until SIGTERM or Ctrl-C, after writing the startup kits that are missing.
+    /// Serve until SIGTERM, Ctrl-C or the command `shutdown`, after writing the startup kits that are missing.
     ///
     /// When the server accepts connections, it prints one line, {"port": ..., "scheme": ..., "kits": ...}, where
     /// `kits` is the directory that holds one startup kit per participant.

@@ -13,7 +13,7 @@ use flare_simserver::scenario::ScenarioError;
 
 /// The exit codes, for `--help`.
 pub(crate) const HELP: &str = "Exit codes:
-  0  done; for `serve`: ended by SIGTERM, SIGINT or Ctrl-C
+  0  done; for `serve`: ended by SIGTERM, Ctrl-C or the command `shutdown`
   1  something unexpected failed
   2  the command line is wrong
   3  the project or scenario file cannot be read or is not valid

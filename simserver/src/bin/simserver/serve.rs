@@ -65,6 +65,8 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            // The command `shutdown`.
+            () = server.stopped() => break,
             _ = jump.recv() => {
                 let timer = server.jump_to_next();
                 tracing::info!(?timer, "jumped");
