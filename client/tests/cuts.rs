@@ -35,7 +35,7 @@ async fn server() -> SimServer {
 
 async fn log_in(server: &SimServer) -> Session {
     let kit = StartupKit::open(server.admin_kit(Role::ProjectAdmin).unwrap()).unwrap();
-    Session::builder(kit).connect().await.unwrap()
+    Session::builder(kit).reconnect_timeout(LIMIT).connect().await.unwrap()
 }
 
 /// Three pieces, so that there is a first, a middle and a last one.

@@ -23,6 +23,9 @@ use job_folder::JobFolder;
 const IDLE_LIMIT: Duration = Duration::from_secs(1800);
 const SOON: Duration = Duration::from_millis(20);
 
+/// More than anything here takes, however busy the machine is.
+const AMPLE: Duration = Duration::from_secs(60);
+
 /// A server whose jobs take a moment.
 fn quick() -> SimServerBuilder {
     SimServer::builder().configure(|config| {
@@ -36,11 +39,11 @@ fn quick() -> SimServerBuilder {
 
 async fn log_in(server: &SimServer) -> Session {
     let kit = StartupKit::open(server.admin_kit(Role::ProjectAdmin).unwrap()).unwrap();
-    Session::builder(kit).connect().await.unwrap()
+    Session::builder(kit).reconnect_timeout(AMPLE).connect().await.unwrap()
 }
 
 fn soon() -> MonitorOptions {
-    MonitorOptions::new().timeout(Duration::from_secs(30)).poll_interval(SOON).unwrap()
+    MonitorOptions::new().timeout(AMPLE).poll_interval(SOON).unwrap()
 }
 
 #[tokio::test]

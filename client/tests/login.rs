@@ -13,13 +13,21 @@ use flare_wire::endpoint::{Answer, InboundRequest};
 use serde_json::json;
 
 use support::federation::{Federation, When, write_identity};
+use support::patience::{AMPLE, timed_out};
 use support::scripted::{Honest, Reaction, Scripted, command_line};
 
-/// Long enough for work, short enough to wait for.
-const SHORT: Duration = Duration::from_millis(300);
-
 async fn connect(kit: StartupKit) -> Result<Session, Error> {
-    Session::builder(kit).connect_timeout(SHORT).connect().await
+    Session::builder(kit).connect_timeout(AMPLE).connect().await
+}
+
+/// A server with a script.
+async fn scripted(
+    set_up: impl FnOnce(&Federation, &mut Honest),
+    script: impl Fn(&mut Honest, &InboundRequest) -> Reaction + Send + Sync + 'static,
+) -> (Federation, Scripted) {
+    let federation = Federation::new();
+    let server = Scripted::start(&federation, |honest| set_up(&federation, honest), script).await;
+    (federation, server)
 }
 
 /// The error of a login with this server.
@@ -27,8 +35,7 @@ async fn refused(
     set_up: impl FnOnce(&Federation, &mut Honest),
     script: impl Fn(&mut Honest, &InboundRequest) -> Reaction + Send + Sync + 'static,
 ) -> Error {
-    let federation = Federation::new();
-    let server = Scripted::start(&federation, |honest| set_up(&federation, honest), script).await;
+    let (federation, server) = scripted(set_up, script).await;
     connect(server.kit(&federation)).await.expect_err("the login was to fail")
 }
 
@@ -52,13 +59,18 @@ async fn with_identity(set_up: impl FnOnce(&Federation, &mut Honest)) -> ErrorKi
 async fn a_session_opens_works_and_closes_without_waiting_for_anything() {
     let federation = Federation::new();
     let server = Scripted::start(&federation, |_| {}, |honest, request| honest.react(request)).await;
-    let started = Instant::now();
-    let session = connect(server.kit(&federation)).await.unwrap();
-    assert_eq!(session.commands()[0].name, "check_status");
-    session.get_system_info().await.unwrap();
-    session.close().await;
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
-    assert_eq!(session.get_system_info().await.unwrap_err().kind(), ErrorKind::SessionClosed);
+    let mut times = Vec::new();
+    // A machine that is busy with other things makes one slow, but hardly all.
+    while times.len() < 10 && times.iter().all(|took| *took > Duration::from_secs(1)) {
+        let started = Instant::now();
+        let session = connect(server.kit(&federation)).await.unwrap();
+        assert_eq!(session.commands()[0].name, "check_status");
+        session.get_system_info().await.unwrap();
+        session.close().await;
+        times.push(started.elapsed());
+        assert_eq!(session.get_system_info().await.unwrap_err().kind(), ErrorKind::SessionClosed);
+    }
+    assert!(times.iter().any(|took| *took <= Duration::from_secs(1)), "{times:?}");
 }
 
 #[tokio::test]
@@ -95,10 +107,10 @@ async fn nobody_listens() {
     drop(listener);
     let federation = Federation::new();
     let started = Instant::now();
-    let error = Session::builder(federation.kit(port, json!({}))).connect().await.unwrap_err();
+    let error = connect(federation.kit(port, json!({}))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert!(error.hint().is_some() && std::error::Error::source(&error).is_some());
-    assert!(started.elapsed() < Duration::from_secs(1), "it did not wait for the timeout of ten seconds");
+    assert!(started.elapsed() < AMPLE / 2, "it did not wait for the timeout");
 }
 
 #[tokio::test]
@@ -159,8 +171,12 @@ async fn a_refusal_that_crossed_challenges_explain_is_not_taken_for_one() {
 
 #[tokio::test]
 async fn a_server_that_stays_out_of_service_times_out_in_the_challenge() {
-    let error = answered(channel::CHALLENGE, Answer::failure(ReturnCode::CommError, "Server not in service")).await;
-    assert_eq!((error.kind(), error.phase()), (ErrorKind::TimedOut, Some(Phase::Challenge)));
+    let away = Answer::failure(ReturnCode::CommError, "Server not in service");
+    let script = move |honest: &mut Honest, request: &InboundRequest| {
+        if request.topic == channel::CHALLENGE { Reaction::Answer(away.clone()) } else { honest.react(request) }
+    };
+    let (federation, server) = scripted(|_, _| {}, script).await;
+    let error = timed_out(&server.kit(&federation), Phase::Challenge).await;
     assert!(error.hint().unwrap().contains("not in service"));
 }
 
@@ -172,17 +188,14 @@ async fn silence_is_reported_with_the_step_it_came_in() {
         ("_cert_login", Phase::Login),
         ("_commands", Phase::CommandList),
     ] {
-        let error = refused(
-            |_, _| {},
-            move |honest, request| {
-                let silent = request.topic == step
-                    || request.topic == channel::COMMAND && command_line(request).starts_with(step);
-                if silent { Reaction::Silence } else { honest.react(request) }
-            },
-        )
-        .await;
-        assert_eq!((error.kind(), error.phase()), (ErrorKind::TimedOut, Some(phase)));
-        assert!(error.after().unwrap() <= SHORT && !error.may_have_run(), "{error:?}");
+        let script = move |honest: &mut Honest, request: &InboundRequest| {
+            let silent =
+                request.topic == step || request.topic == channel::COMMAND && command_line(request).starts_with(step);
+            if silent { Reaction::Silence } else { honest.react(request) }
+        };
+        let (federation, server) = scripted(|_, _| {}, script).await;
+        let error = timed_out(&server.kit(&federation), phase).await;
+        assert!(error.after().unwrap() <= AMPLE && !error.may_have_run(), "{error:?}");
     }
 }
 
@@ -287,8 +300,9 @@ async fn answers_that_make_no_sense_are_protocol_violations() {
 
 #[tokio::test]
 async fn messages_without_the_servers_stamp_are_not_listened_to() {
-    let error = refused(|_, honest| honest.stamps = false, |honest, request| honest.react(request)).await;
-    assert_eq!((error.kind(), error.phase()), (ErrorKind::TimedOut, Some(Phase::Login)));
+    let (federation, server) =
+        scripted(|_, honest| honest.stamps = false, |honest, request| honest.react(request)).await;
+    timed_out(&server.kit(&federation), Phase::Login).await;
 }
 
 #[tokio::test]
@@ -335,7 +349,7 @@ async fn a_session_that_the_server_ends_says_so_in_the_servers_words() {
         },
     )
     .await;
-    let builder = Session::builder(server.kit(&federation)).connect_timeout(SHORT).renew(false);
+    let builder = Session::builder(server.kit(&federation)).connect_timeout(AMPLE).renew(false);
     let session = builder.connect().await.unwrap();
     for _ in 0..2 {
         let error = session.get_system_info().await.unwrap_err();

@@ -26,7 +26,7 @@ async fn server() -> SimServer {
 
 async fn log_in(server: &SimServer) -> Session {
     let kit = StartupKit::open(server.admin_kit(Role::ProjectAdmin).unwrap()).unwrap();
-    Session::builder(kit).connect().await.unwrap()
+    Session::builder(kit).reconnect_timeout(LIMIT).connect().await.unwrap()
 }
 
 async fn status(session: &Session, job_id: &JobId) -> JobStatus {

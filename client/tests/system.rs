@@ -20,7 +20,7 @@ async fn server() -> (SimServer, Session) {
 
 async fn log_in(server: &SimServer, role: Role) -> Session {
     let kit = StartupKit::open(server.admin_kit(role).unwrap()).unwrap();
-    Session::builder(kit).connect().await.unwrap()
+    Session::builder(kit).reconnect_timeout(LIMIT).connect().await.unwrap()
 }
 
 /// Name and organisation of the first site.
