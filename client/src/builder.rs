@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use crate::clock::Clock;
+use crate::clock::{Clock, after};
 use crate::connection::Dialer;
 use crate::model::StudyName;
 use crate::session::{self, Opening, Session};
@@ -125,7 +123,7 @@ impl SessionBuilder {
         let command_timeout = self.command_timeout.map(session::checked_timeout).transpose()?;
         let clock = Clock::start();
         self.kit.check_validity(clock.now())?;
-        let deadline = Instant::now() + self.connect_timeout;
+        let deadline = after(self.connect_timeout);
         let kit = Arc::new(self.kit);
         let opening = Opening {
             dialer: Dialer::network(Arc::clone(&kit))?,

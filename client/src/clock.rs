@@ -26,8 +26,20 @@ impl Clock {
     }
 
     pub(crate) fn instant(&self, moment: Moment) -> Instant {
-        self.started + moment.since(self.wall)
+        later(self.started, moment.since(self.wall))
     }
+}
+
+/// The time for those who want to wait for ever: thirty years.
+const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
+/// The moment after such a time. A caller may say "for ever" with a time that no clock can show.
+pub(crate) fn after(time: Duration) -> Instant {
+    later(Instant::now(), time)
+}
+
+fn later(start: Instant, time: Duration) -> Instant {
+    start + time.min(FAR)
 }
 
 /// Randomness from the operating system.

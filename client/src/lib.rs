@@ -47,10 +47,10 @@
 //!
 //! | | when the reply was lost |
 //! |---|---|
-//! | whatever only reads; [`abort_job`](Session::abort_job), [`reset_errors`](Session::reset_errors), [`configure_job_log`](Session::configure_job_log) | sent again |
+//! | whatever only reads; [`abort_job`](Session::abort_job), [`reset_errors`](Session::reset_errors), [`configure_job_log`](Session::configure_job_log), [`configure_site_log`](Session::configure_site_log), [`disable_client`](Session::disable_client), [`enable_client`](Session::enable_client), [`register_study`](Session::register_study), [`add_study_site`](Session::add_study_site), [`remove_study_site`](Session::remove_study_site) | sent again |
 //! | [`submit_job`](Session::submit_job) with a token | sent again, whole; the server knows the job by its token |
 //! | [`download_job_result`](Session::download_job_result), [`download_job_components`](Session::download_job_components) | the piece is asked for again; all of it when the server has forgotten its offer |
-//! | `submit_job` without a token, [`clone_job`](Session::clone_job), [`delete_job`](Session::delete_job), [`do_app_command`](Session::do_app_command), [`do_command`](Session::do_command) | an error with [`may_have_run`](Error::may_have_run) |
+//! | `submit_job` without a token; [`clone_job`](Session::clone_job), [`delete_job`](Session::delete_job), [`do_app_command`](Session::do_app_command), [`remove_client`](Session::remove_client), [`restart`](Session::restart), [`shutdown`](Session::shutdown), [`shutdown_system`](Session::shutdown_system), [`remove_study`](Session::remove_study), [`add_study_user`](Session::add_study_user), [`remove_study_user`](Session::remove_study_user), [`do_command`](Session::do_command) | an error with [`may_have_run`](Error::may_have_run) |
 //!
 //! # Cancel safety
 //!

@@ -13,9 +13,11 @@ use flare_client::{
     ErrorKind, Item, JobQuery, JobStatus, LogFile, MonitorOptions, MonitorReturnCode, Session, StartupKit, SubmitToken,
     Targets,
 };
+use flare_simserver::faults::{Direction, Fault};
 use flare_simserver::jobs::behaviour::Rule;
 use flare_simserver::project::Role;
 use flare_simserver::{SimServer, SimServerBuilder};
+use futures_util::TryStreamExt as _;
 use serde_json::json;
 
 use job_folder::JobFolder;
@@ -193,8 +195,9 @@ async fn a_job_that_runs_is_answered_for_and_aborted() {
     assert_eq!(session.monitor_job(&job_id, &soon(), |_| false).await.unwrap(), MonitorReturnCode::EndedByCallback);
     let error = session.wait_for_job(&job_id, &short).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::JobTimeout);
-    let mut late = session.watch_job(&job_id).poll_interval(SOON).deadline(SOON * 3);
+    let mut late = session.watch_job(&job_id).poll_interval(SOON);
     assert_eq!(late.next().await.unwrap().unwrap().status, JobStatus::Running);
+    let mut late = late.deadline(SOON * 3);
     assert_eq!(late.next().await.unwrap().unwrap_err().kind(), ErrorKind::JobTimeout);
     assert!(late.next().await.is_none());
 
@@ -204,6 +207,36 @@ async fn a_job_that_runs_is_answered_for_and_aborted() {
     let clone = session.clone_job(&job_id).await.unwrap();
     assert_eq!(session.get_job_meta(&clone).await.unwrap().cloned_from.as_deref(), Some(job_id.as_str()));
     session.close().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_job_goes_on_when_an_answer_gets_lost() {
+    let server = quick().start().await.unwrap();
+    let session = log_in(&server).await;
+    let watching = log_in(&server).await;
+    // This side waits two seconds longer.
+    watching.set_timeout(SOON).unwrap();
+    let job_id = session.submit_job(JobFolder::new("endless").path()).await.unwrap();
+    let mut watch = watching.watch_job(&job_id).poll_interval(SOON).deadline(AMPLE);
+    while watch.try_next().await.unwrap().unwrap().status != JobStatus::Running {}
+    let monitored = tokio::spawn({
+        let (watching, job_id) = (watching.clone(), job_id.clone());
+        async move { watching.wait_for_job(&job_id, &soon()).await }
+    });
+    let lost = server.inject(Fault::on(Direction::ToClient).about("hci_channel").drop_frame());
+    let (change, ()) = tokio::join!(watch.next(), async {
+        // One of each, and no more: what is asked before they ask again is answered.
+        while lost.frames_seen() < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(lost);
+        session.abort_job(&job_id).await.unwrap();
+    });
+    assert_eq!(change.unwrap().unwrap().status, JobStatus::Aborted);
+    assert_eq!(monitored.await.unwrap().unwrap().status, Some(JobStatus::Aborted));
+    watching.close().await;
+    session.close().await;
+    server.shutdown().await;
 }
 
 #[tokio::test]

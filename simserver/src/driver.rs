@@ -463,7 +463,7 @@ impl Driver {
             }
             Ok(Some(data)) => {
                 let received = start + data.len() as u64;
-                PullReply::Data { data, received }
+                PullReply::Data { data, received, cancel_capable: true }
             }
             Ok(None) => PullReply::Error { nonce: nonce.clone() },
             Err(error) => return unreadable(&error),

@@ -7,6 +7,8 @@ mod job_run;
 mod jobs;
 mod line;
 mod login;
+#[cfg(test)]
+mod repeats;
 mod shell;
 mod sites;
 mod studies;

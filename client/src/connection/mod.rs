@@ -33,7 +33,7 @@ use tokio::time::Instant;
 pub(crate) use admission::{Admission, admit};
 pub(crate) use dial::Dialer;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, after};
 use crate::{Error, Phase};
 
 /// Requests that may wait for the task. It takes them as fast as they come, so this only has to cover a burst.
@@ -113,7 +113,7 @@ impl Connection {
         let closing = Arc::new(Notify::new());
         let seat = task::Seat { asks: waiting, state, closing: Arc::clone(&closing) };
         let mut task = task::Task::new(dialer, config, clock, random, connect_timeout, seat);
-        let online = task.establish(Instant::now() + connect_timeout).await?;
+        let online = task.establish(after(connect_timeout)).await?;
         tokio::spawn(task.run(online));
         Ok(Self { asks, state: state_seen, closing })
     }
@@ -135,6 +135,12 @@ impl Connection {
     pub(crate) async fn notify(&self, request: OutgoingRequest) {
         // Nobody waits for what became of it.
         let _ = self.ask(Ask::Notify(Box::new(request))).await;
+    }
+
+    /// As [`notify`](Self::notify) without waiting for room: at worst the message is not sent.
+    pub(crate) fn try_notify(&self, request: OutgoingRequest) {
+        // Nobody waits for what became of it.
+        let _ = self.asks.try_send(Ask::Notify(Box::new(request)));
     }
 
     /// Stamps every message from now on, and admits only messages that the server stamped.

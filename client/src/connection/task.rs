@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{Admission, Ask, Dialer, Fault, Pending, ServerStamp, State, within};
-use crate::clock::Clock;
+use crate::clock::{Clock, after};
 use crate::{Error, ErrorKind, Phase};
 
 /// How long a peer may take to close its side. Nothing depends on it: the link is dropped afterwards.
@@ -259,7 +259,7 @@ impl Task {
                     continue;
                 }
             };
-            let deadline = Instant::now() + pending.timeout.min(self.connect_timeout);
+            let deadline = after(pending.timeout.min(self.connect_timeout));
             let established = tokio::select! {
                 () = closing.notified() => {
                     answer(pending.reply, Err(Fault::Closed));

@@ -1,9 +1,8 @@
-//! Downloading what a job left: into a folder beside the destination, which takes its place when all is there.
+//! Downloading what a job left: the server offers files, which are pulled piece by piece.
 //!
 //! Source: `reference/wire-protocol.md` section 9, `reference/client-api.md` section 5.5.
 
 use std::fmt;
-use std::fs;
 use std::future::IntoFuture;
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
@@ -16,13 +15,12 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
 use super::renewal::Pauses;
+use super::staging::{Staging, local_file};
 use super::submit::{Listener, Progress};
 use super::{Live, Session};
-use crate::clock::randomness;
 use crate::command::{DownloadComponents, DownloadJob, DownloadOffer, OfferedFile};
 use crate::connection::Fault;
 use crate::model::JobId;
-use crate::unpack::unpack;
 use crate::{Error, ErrorKind, Phase, Result, verdict};
 
 /// How often the same piece is asked for before a download is given up, the first time included.
@@ -33,9 +31,6 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// How often a whole download is begun, since the server has forgotten what it offered (it was restarted).
 const MAX_OFFERS: usize = 3;
-
-/// Names that are tried for a folder whose own name is taken: `<id>__1`, `<id>__2`, ...
-const MAX_NAMES: usize = 1000;
 
 /// Which files of a job are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,14 +133,9 @@ impl Download {
         let parent = self.destination.clone().unwrap_or_else(|| self.session.inner.kit.download_dir());
         for attempt in 1.. {
             let staging = Staging::create(&parent, self.job_id.as_str())?;
-            match self.files(&offer, &staging).await {
-                Ok(()) => {
-                    return unpacked(staging).await?.publish(&parent, self.job_id.as_str());
-                }
-                Err(Broken::Forgotten) if attempt < MAX_OFFERS => {
-                    drop(staging);
-                    offer = self.offer().await?;
-                }
+            match self.files(&offer, staging).await {
+                Ok(staging) => return staging.unpacked().await?.publish(&parent, self.job_id.as_str()),
+                Err(Broken::Forgotten) if attempt < MAX_OFFERS => offer = self.offer().await?,
                 Err(Broken::Forgotten) => break,
                 Err(Broken::Failed(error)) => return Err(error),
             }
@@ -160,29 +150,42 @@ impl Download {
         }
     }
 
-    async fn files(&mut self, offer: &DownloadOffer, staging: &Staging) -> Result<(), Broken> {
+    async fn files(&mut self, offer: &DownloadOffer, mut staging: Staging) -> Result<Staging, Broken> {
+        let mut claim = Claim::of(&self.session, offer);
         let mut total = 0;
         for file in &offer.files {
-            let path = staging.path.join(inner_path(&file.name)?);
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder).map_err(|error| local(folder, error))?;
-            }
-            self.file(&offer.source, file, &path, &mut total).await?;
+            let path = inner_path(&file.name)?;
+            let mut out;
+            (staging, out) = staging.file(path.clone()).await?;
+            self.file(file, &path, &mut out, &mut claim, &mut total).await?;
         }
-        Ok(())
+        Ok(staging)
     }
 
-    async fn file(&mut self, source: &str, file: &OfferedFile, path: &Path, total: &mut u64) -> Result<(), Broken> {
-        let mut out = File::create(path).await.map_err(|error| local(path, error))?;
+    async fn file(
+        &mut self,
+        file: &OfferedFile,
+        path: &Path,
+        out: &mut File,
+        claim: &mut Claim,
+        total: &mut u64,
+    ) -> Result<(), Broken> {
         let mut received = 0;
         loop {
-            let (reply, live) = self.piece(source, &file.reference, received).await?;
+            let (reply, live) = match self.piece(&claim.source, &file.reference, received).await {
+                Err(Broken::Forgotten) => {
+                    claim.references.clear();
+                    return Err(Broken::Forgotten);
+                }
+                answered => answered?,
+            };
             match reply {
-                PullReply::Data { data, received: end } => {
+                PullReply::Data { data, received: end, cancel_capable } => {
+                    claim.is_cancellable |= cancel_capable;
                     if data.is_empty() || end != received + data.len() as u64 {
                         return Err(violation("a piece of a file does not fit behind the one before").into());
                     }
-                    out.write_all(&data).await.map_err(|error| local(path, error))?;
+                    out.write_all(&data).await.map_err(|error| local_file(path, error))?;
                     received = end;
                     *total += data.len() as u64;
                     if let Some(listener) = &mut self.listener {
@@ -190,11 +193,12 @@ impl Download {
                     }
                 }
                 PullReply::Eof { nonce } => {
-                    out.flush().await.map_err(|error| local(path, error))?;
+                    out.flush().await.map_err(|error| local_file(path, error))?;
+                    claim.references.retain(|reference| *reference != file.reference);
                     if let Some(nonce) = nonce {
                         // The server keeps the file for half an hour otherwise; nothing else depends on it.
                         let conclusion = Pull::conclude(&file.reference, Conclusion::Success { nonce });
-                        live.connection.notify(pull_request(source, &conclusion)).await;
+                        live.connection.notify(pull_request(&claim.source, &conclusion)).await;
                     }
                     return Ok(());
                 }
@@ -260,6 +264,36 @@ impl From<Error> for Broken {
     }
 }
 
+/// The files that the server holds ready. When the download does not come to its end the server is told that nobody wants
+/// them any more, as far as that costs nothing: it gives them up by itself after half an hour.
+struct Claim {
+    session: Session,
+    source: String,
+    references: Vec<String>,
+    /// The server understands it.
+    is_cancellable: bool,
+}
+
+impl Claim {
+    fn of(session: &Session, offer: &DownloadOffer) -> Self {
+        let references = offer.files.iter().map(|file| file.reference.clone()).collect();
+        Self { session: session.clone(), source: offer.source.clone(), references, is_cancellable: false }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.is_cancellable {
+            return;
+        }
+        let live = std::sync::Arc::clone(&self.session.inner.live());
+        for reference in &self.references {
+            let cancellation = Pull::conclude(reference, Conclusion::Cancel);
+            live.connection.try_notify(pull_request(&self.source, &cancellation));
+        }
+    }
+}
+
 fn pull_request(source: &str, pull: &Pull) -> OutgoingRequest {
     OutgoingRequest {
         destination: source.to_owned(),
@@ -277,21 +311,6 @@ fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     violation("the answer to a download cannot be read").with_source(error)
 }
 
-pub(crate) fn local(path: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::LocalFile, format!("{} cannot be written", path.display())).with_source(error)
-}
-
-/// Unpacks what was downloaded. The folder goes with the thread that writes into it: were it removed by a caller that does
-/// not wait any more, the thread would make it anew.
-async fn unpacked(staging: Staging) -> Result<Staging> {
-    blocking(move || unpack(&staging.path).map(|()| staging)).await
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::new(ErrorKind::LocalFile, "unpacking was interrupted").with_source(error))?
-}
-
 /// A path that a server gives a file, if it stays below the folder of the download.
 fn inner_path(name: &str) -> Result<PathBuf> {
     let path = PathBuf::from(name);
@@ -301,53 +320,6 @@ fn inner_path(name: &str) -> Result<PathBuf> {
         return Err(violation(&format!("the server offers a file with the name {name:?}, which leaves its folder")));
     }
     Ok(path)
-}
-
-/// A folder beside the destination, which is removed unless it takes its place.
-struct Staging {
-    path: PathBuf,
-    is_published: bool,
-}
-
-impl Staging {
-    fn create(parent: &Path, name: &str) -> Result<Self> {
-        fs::create_dir_all(parent).map_err(|error| local(parent, error))?;
-        let path = parent.join(format!(".{name}.{}.partial", randomness()?.uuid()));
-        fs::create_dir(&path).map_err(|error| local(&path, error))?;
-        Ok(Self { path, is_published: false })
-    }
-
-    /// Takes the place of the destination, or of the first one beside it that is free.
-    fn publish(mut self, parent: &Path, name: &str) -> Result<PathBuf> {
-        for number in 0..=MAX_NAMES {
-            let path = parent.join(if number == 0 { name.to_owned() } else { format!("{name}__{number}") });
-            // Making the folder takes the name from everybody else; an empty folder can be replaced.
-            match fs::create_dir(&path) {
-                Ok(()) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
-                Err(error) => return Err(local(&path, error)),
-            }
-            fs::rename(&self.path, &path).map_err(|error| {
-                // It is empty, and nobody else's.
-                let _ = fs::remove_dir(&path);
-                local(&path, error)
-            })?;
-            self.is_published = true;
-            return Ok(path);
-        }
-        let message = format!("{} has {MAX_NAMES} downloads of this job already", parent.display());
-        Err(Error::new(ErrorKind::LocalFile, message))
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        if !self.is_published
-            && let Err(error) = fs::remove_dir_all(&self.path)
-        {
-            tracing::warn!(%error, path = %self.path.display(), "a broken download cannot be removed");
-        }
-    }
 }
 
 impl IntoFuture for Download {
@@ -367,8 +339,6 @@ impl fmt::Debug for Download {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     #[test]
@@ -379,43 +349,5 @@ mod tests {
         for name in ["", "..", "../x", "a/../../x", "/etc/passwd", "a\\..\\b", "c:x", "a\0b"] {
             assert_eq!(inner_path(name).unwrap_err().kind(), ErrorKind::ProtocolViolation, "{name:?}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_download_that_is_dropped_while_it_is_unpacked_leaves_nothing() {
-        let parent = tempfile::tempdir().unwrap();
-        let staging = Staging::create(parent.path(), "id").unwrap();
-        let folder = staging.path.clone();
-        let mut zip = zip::ZipWriter::new(fs::File::create(folder.join("job.zip")).unwrap());
-        for number in 0..2_000 {
-            zip.start_file(format!("{number}/x"), zip::write::SimpleFileOptions::default()).unwrap();
-        }
-        zip.finish().unwrap();
-        let mut unpacking = Box::pin(unpacked(staging));
-        tokio::select! {
-            biased;
-            _ = &mut unpacking => {}
-            () = std::future::ready(()) => {}
-        }
-        let soon = Instant::now() + Duration::from_secs(30);
-        while !folder.join("job/0").exists() {
-            assert!(Instant::now() < soon, "unpacking does not begin");
-            tokio::task::yield_now().await;
-        }
-        drop(unpacking);
-        while fs::read_dir(parent.path()).unwrap().count() > 0 {
-            assert!(Instant::now() < soon, "something is left behind");
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[test]
-    fn a_folder_whose_name_is_taken_gets_another() {
-        let parent = tempfile::tempdir().unwrap();
-        let published = || Staging::create(parent.path(), "id").unwrap().publish(parent.path(), "id").unwrap();
-        assert_eq!(published(), parent.path().join("id"));
-        assert_eq!(published(), parent.path().join("id__1"));
-        drop(Staging::create(parent.path(), "id").unwrap());
-        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 2, "nothing is left of the one that broke");
     }
 }

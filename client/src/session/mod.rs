@@ -11,6 +11,7 @@ mod renewal;
 mod restart;
 mod shell;
 mod sites;
+mod staging;
 mod studies;
 mod submit;
 mod system;
@@ -27,11 +28,11 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use download::Download;
-pub(crate) use download::local as local_file;
 pub use job_logs::JobLogsQuery;
 pub(crate) use login::{Opened, Opening, open};
 pub use monitor::{JobUpdate, JobWatch, MonitorOptions, MonitorReturnCode};
 pub use restart::{SystemRestart, SystemShutdown};
+pub(crate) use staging::local_file;
 pub use submit::{Progress, SubmitJob};
 
 use renewal::{Pauses, Remedy, remedy};
@@ -250,7 +251,7 @@ impl Session {
         if let Some(timeout) = timeout {
             request.meta.insert("cmd_timeout".to_owned(), timeout.as_secs_f64().into());
         }
-        let patience = timeout.unwrap_or(SERVER_WAITS) + REPLY_MARGIN;
+        let patience = timeout.unwrap_or(SERVER_WAITS).saturating_add(REPLY_MARGIN);
         let message = Message { headers: Headers::new(), request, streamed: how.streamed };
         send(&live.connection, message, patience, Phase::Command).await
     }

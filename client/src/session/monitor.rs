@@ -1,20 +1,29 @@
 //! Waiting for a job.
 //!
-//! A [`JobWatch`] asks for the job's meta again and again; the methods that wait are built on it. It survives a lost
-//! connection and a server that restarts, as every command that only reads does.
+//! A [`JobWatch`] asks for the job's meta again and again; the methods that wait are built on the same looks. They survive
+//! a lost connection and a server that restarts, as every command that only reads does, and go on after a look that
+//! failed for a reason that passes.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::stream::{self, Stream};
-use tokio::time::{Instant, sleep, sleep_until};
+use futures_util::stream::Stream;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::Session;
+use super::renewal::is_passing;
+use crate::clock::after;
 use crate::model::{JobId, JobMeta, JobStatus};
 use crate::{Error, ErrorKind, Phase, Result};
 
 /// How often a job is asked for unless told otherwise: as the official client does.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How many looks in a row may fail when no end of the waiting was given; each has tried for as long as a command does.
+const MAX_MISSES: usize = 3;
 
 /// A job whose status has changed.
 #[non_exhaustive]
@@ -26,16 +35,48 @@ pub struct JobUpdate {
     pub meta: JobMeta,
 }
 
-/// The changes of a job's status; made by [`Session::watch_job`].
+/// The changes of a job's status; made by [`Session::watch_job`]. A [`Stream`].
 #[must_use = "a watch does nothing until it is asked"]
 pub struct JobWatch {
     session: Session,
     job_id: JobId,
     poll_interval: Duration,
+    started: Instant,
     deadline: Option<Instant>,
     last: Option<JobStatus>,
-    next_poll: Option<Instant>,
+    next_look: Option<Instant>,
+    misses: Misses,
     is_over: bool,
+    /// The look that is under way, its pause included.
+    look: Option<Look>,
+    /// Goes off at the deadline.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+type Look = Pin<Box<dyn Future<Output = Result<JobMeta>> + Send>>;
+
+/// Looks that failed, one after the other.
+#[derive(Debug, Default)]
+struct Misses {
+    count: usize,
+    last: Option<Error>,
+}
+
+impl Misses {
+    /// The job was seen.
+    fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Passes an error on that another look would not mend.
+    fn forgive(&mut self, error: Error, has_end: bool) -> Result<()> {
+        self.count += 1;
+        if !is_passing(&error) || !has_end && self.count >= MAX_MISSES {
+            return Err(error);
+        }
+        self.last = Some(error);
+        Ok(())
+    }
 }
 
 /// How long a job is waited for, and how often it is asked for.
@@ -104,20 +145,31 @@ impl Session {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    /// See [`JobWatch::next`].
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub fn watch_job(&self, job_id: &JobId) -> JobWatch {
         JobWatch {
             session: self.clone(),
             job_id: job_id.clone(),
             poll_interval: POLL_INTERVAL,
+            started: Instant::now(),
             deadline: None,
             last: None,
-            next_poll: None,
+            next_look: None,
+            misses: Misses::default(),
             is_over: false,
+            look: None,
+            alarm: None,
         }
     }
 
     /// Waits until a job has ended, the time is over, or `callback` returns false. It is called after each poll, also
-    /// for a job that has ended.
+    /// for a job that has ended. A poll that fails because the server is slow or away is made again: until the time is
+    /// over, or, when no time was set, twice. (The official client gives up with the first.)
     ///
     /// ```no_run
     /// # async fn example(session: flare_client::Session, job_id: flare_client::JobId) -> flare_client::Result<()> {
@@ -168,19 +220,22 @@ impl Session {
         mut callback: impl FnMut(&JobMeta) -> bool,
     ) -> Result<(MonitorReturnCode, Option<JobMeta>)> {
         let started = Instant::now();
-        let mut watch = self.watch_job(job_id);
-        watch.poll_interval = options.poll_interval;
+        let mut misses = Misses::default();
         loop {
             if options.timeout.is_some_and(|timeout| started.elapsed() > timeout) {
                 return Ok((MonitorReturnCode::Timeout, None));
             }
-            let meta = watch.poll().await?;
-            if !callback(&meta) {
-                return Ok((MonitorReturnCode::EndedByCallback, None));
-            }
-            let status = status_of(&meta)?;
-            if status.is_final() {
-                return Ok((MonitorReturnCode::JobFinished, Some(meta)));
+            match self.get_job_meta(job_id).await {
+                Ok(meta) => {
+                    misses.forget();
+                    if !callback(&meta) {
+                        return Ok((MonitorReturnCode::EndedByCallback, None));
+                    }
+                    if status_of(&meta)?.is_final() {
+                        return Ok((MonitorReturnCode::JobFinished, Some(meta)));
+                    }
+                }
+                Err(error) => misses.forgive(error, options.timeout.is_some())?,
             }
             sleep(options.poll_interval).await;
         }
@@ -205,7 +260,7 @@ impl Session {
         let started = Instant::now();
         match self.monitor_job_and_return_job_meta(job_id, options, |_| true).await? {
             (MonitorReturnCode::JobFinished, Some(meta)) => Ok(meta),
-            _ => Err(Error::job_timeout(job_id.as_str(), started.elapsed())),
+            _ => Err(Error::job_timeout(job_id, started.elapsed())),
         }
     }
 }
@@ -222,14 +277,19 @@ impl JobWatch {
         self
     }
 
-    /// Ends the watch after this time, with the error [`JobTimeout`](ErrorKind::JobTimeout).
+    /// Ends the watch after this time, counted from now, with the error [`JobTimeout`](ErrorKind::JobTimeout).
     pub fn deadline(mut self, time: Duration) -> Self {
-        self.deadline = Some(Instant::now() + time);
+        self.started = Instant::now();
+        self.deadline = Some(after(time));
+        self.alarm = None;
         self
     }
 
     /// The present status, and then the next change; `None` when the job has ended and that was told, or after an
     /// error.
+    ///
+    /// A look that fails because the server is slow or away is made again: until the deadline, or, when there is none,
+    /// twice.
     ///
     /// # Errors
     /// [`JobTimeout`](ErrorKind::JobTimeout) after the deadline; those of [`Session::get_job_meta`].
@@ -237,55 +297,81 @@ impl JobWatch {
     /// # Cancel safety
     /// Safe: what was not given yet is given the next time.
     pub async fn next(&mut self) -> Option<Result<JobUpdate>> {
+        poll_fn(|context| self.poll_change(context)).await
+    }
+
+    fn poll_change(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<JobUpdate>>> {
         if self.is_over {
-            return None;
+            return Poll::Ready(None);
         }
-        let found = match self.deadline {
-            None => self.change().await,
-            Some(deadline) => {
-                let started = Instant::now();
-                let job_id = self.job_id.clone();
-                tokio::select! {
-                    biased;
-                    found = self.change() => found,
-                    () = sleep_until(deadline) => Err(Error::job_timeout(job_id.as_str(), started.elapsed())),
-                }
+        let found = match self.poll_looks(context) {
+            Poll::Ready(found) => found,
+            Poll::Pending => {
+                ready!(self.poll_alarm(context));
+                let late = Error::job_timeout(&self.job_id, self.started.elapsed());
+                Err(match self.misses.last.take() {
+                    Some(reason) => late.with_source(reason),
+                    None => late,
+                })
             }
         };
         self.is_over = match &found {
             Ok(update) => update.status.is_final(),
             Err(_) => true,
         };
-        Some(found)
+        Poll::Ready(Some(found))
     }
 
-    /// The same as a [`Stream`].
-    pub fn into_stream(self) -> impl Stream<Item = Result<JobUpdate>> + Send {
-        stream::unfold(self, |mut watch| async move { Some((watch.next().await?, watch)) })
+    /// Ready at the deadline.
+    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline))).as_mut().poll(context)
     }
 
-    async fn change(&mut self) -> Result<JobUpdate> {
+    /// Looks until the status has changed.
+    fn poll_looks(&mut self, context: &mut Context<'_>) -> Poll<Result<JobUpdate>> {
         loop {
-            if let Some(at) = self.next_poll {
-                sleep_until(at).await;
-            }
-            let meta = self.poll().await?;
-            self.next_poll = Some(Instant::now() + self.poll_interval);
-            let status = status_of(&meta)?;
-            if self.last.as_ref() != Some(&status) {
-                self.last = Some(status.clone());
-                return Ok(JobUpdate { status, meta });
+            let mut look = self.look.take().unwrap_or_else(|| self.begin_look());
+            let Poll::Ready(seen) = look.as_mut().poll(context) else {
+                self.look = Some(look);
+                return Poll::Pending;
+            };
+            self.next_look = Some(after(self.poll_interval));
+            match seen {
+                Ok(meta) => {
+                    self.misses.forget();
+                    let status = status_of(&meta)?;
+                    if self.last.as_ref() != Some(&status) {
+                        self.last = Some(status.clone());
+                        return Poll::Ready(Ok(JobUpdate { status, meta }));
+                    }
+                }
+                Err(error) => self.misses.forgive(error, self.deadline.is_some())?,
             }
         }
     }
 
-    async fn poll(&self) -> Result<JobMeta> {
-        self.session.get_job_meta(&self.job_id).await
+    fn begin_look(&self) -> Look {
+        let (session, job_id, at) = (self.session.clone(), self.job_id.clone(), self.next_look);
+        Box::pin(async move {
+            if let Some(at) = at {
+                sleep_until(at).await;
+            }
+            session.get_job_meta(&job_id).await
+        })
+    }
+}
+
+impl Stream for JobWatch {
+    type Item = Result<JobUpdate>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_change(context)
     }
 }
 
 impl Error {
-    fn job_timeout(job_id: &str, after: Duration) -> Self {
+    fn job_timeout(job_id: &JobId, after: Duration) -> Self {
         let message = format!("job {job_id} did not end within {:.1} s", after.as_secs_f64());
         Self::new(ErrorKind::JobTimeout, message).waited(Phase::Wait, after)
     }
@@ -294,5 +380,27 @@ impl Error {
 impl fmt::Debug for JobWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobWatch").field("job_id", &self.job_id).field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_that_fail_are_forgiven_until_the_end_or_twice() {
+        let slow = || Error::timed_out(Phase::Command, Duration::from_secs(1));
+        let mut misses = Misses::default();
+        for _ in 0..10 {
+            misses.forgive(slow(), true).unwrap();
+        }
+        let mut misses = Misses::default();
+        misses.forgive(slow(), false).unwrap();
+        misses.forgive(slow(), false).unwrap();
+        assert_eq!(misses.forgive(slow(), false).unwrap_err().kind(), ErrorKind::TimedOut);
+        misses.forget();
+        misses.forgive(slow(), false).unwrap();
+        let gone = Error::new(ErrorKind::JobNotFound, "no such job");
+        assert_eq!(misses.forgive(gone, true).unwrap_err().kind(), ErrorKind::JobNotFound);
     }
 }

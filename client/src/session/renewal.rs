@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Live, Session, login};
+use crate::clock::after;
 use crate::{Error, ErrorKind, Result};
 
 /// Between attempts to reach a server that is down; doubles up to [`MAX_PAUSE`]. A server that restarts is away for
@@ -45,11 +46,15 @@ pub(super) fn remedy(error: &Error, is_repeatable: bool) -> Remedy {
     }
 }
 
-/// True for failures to log in that may be over soon.
-fn is_passing(error: &Error) -> bool {
+/// True for failures that may be over soon.
+pub(super) fn is_passing(error: &Error) -> bool {
     matches!(
         error.kind(),
-        ErrorKind::Unreachable | ErrorKind::TlsRefused | ErrorKind::ConnectionLost | ErrorKind::TimedOut
+        ErrorKind::Unreachable
+            | ErrorKind::TlsRefused
+            | ErrorKind::ConnectionLost
+            | ErrorKind::TimedOut
+            | ErrorKind::Busy
     )
 }
 
@@ -78,7 +83,7 @@ impl Pauses {
 impl Session {
     /// Until when a command that begins now tries to get over a lost connection.
     pub(super) fn give_up_time(&self) -> Instant {
-        Instant::now() + self.inner.opening.reconnect_timeout
+        after(self.inner.opening.reconnect_timeout)
     }
 
     /// Opens a new connection and logs in, unless somebody has done it since `seen` was current.
@@ -94,7 +99,7 @@ impl Session {
                 return Ok(());
             }
             let opening = &self.inner.opening;
-            let deadline = until.min(Instant::now() + opening.connect_timeout);
+            let deadline = until.min(after(opening.connect_timeout));
             let failed = match login::open(opening, &self.inner.kit, &self.inner.study, deadline).await {
                 Ok(opened) => {
                     self.inner.replace(seen.generation + 1, opened);

@@ -7,9 +7,10 @@ use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::{Session, checked_timeout};
+use crate::clock::after;
 use crate::command::{GetSystemInfo, Restart, Shutdown, SiteTokens};
 use crate::model::{SystemChange, Targets};
 use crate::{Error, ErrorKind, Phase, Result};
@@ -232,7 +233,7 @@ async fn is_down(address: &(String, u16)) -> bool {
 
 /// Looks again and again until it is done.
 async fn poll<F: Future<Output = bool>>(patience: Duration, what: &str, mut is_done: impl FnMut() -> F) -> Result<()> {
-    let deadline = Instant::now() + patience;
+    let deadline = after(patience);
     let look_until_done = async {
         while !is_done().await {
             sleep(POLL_INTERVAL).await;

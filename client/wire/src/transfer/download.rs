@@ -31,6 +31,7 @@ const KEY_CONFIRM: &str = "confirm";
 const KEY_NONCE: &str = "confirm_nonce";
 const KEY_CAPABLE: &str = "confirm_capable";
 const KEY_CANCEL: &str = "cancel";
+const KEY_CANCEL_CAPABLE: &str = "cancel_capable";
 
 /// How a client says that it is done with a reference (2.9).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +142,8 @@ pub enum PullReply {
         data: Vec<u8>,
         /// Bytes of the file up to the end of this piece.
         received: u64,
+        /// The side that has the file understands [`Conclusion::Cancel`] (2.9).
+        cancel_capable: bool,
     },
     /// There is nothing after the bytes the client has.
     Eof {
@@ -159,13 +162,16 @@ impl PullReply {
     #[must_use]
     pub fn into_payload(self) -> Payload {
         let (status, nonce) = match self {
-            Self::Data { data, received } => {
-                return Payload::fobs(&msgpack::map([
-                    (KEY_STATUS, "ok".into()),
-                    (KEY_STATE, msgpack::map([(KEY_RECEIVED, received.into())])),
-                    (KEY_DATA, Value::Binary(data)),
-                    ("cancel_capable", true.into()),
-                ]));
+            Self::Data { data, received, cancel_capable } => {
+                let mut entries = vec![
+                    (Value::from(KEY_STATUS), Value::from("ok")),
+                    (KEY_STATE.into(), msgpack::map([(KEY_RECEIVED, received.into())])),
+                    (KEY_DATA.into(), Value::Binary(data)),
+                ];
+                if cancel_capable {
+                    entries.push((KEY_CANCEL_CAPABLE.into(), true.into()));
+                }
+                return Payload::fobs(&Value::Map(entries));
             }
             Self::Eof { nonce } => ("eof", nonce),
             Self::Error { nonce } => ("error", nonce),
@@ -193,6 +199,7 @@ impl PullReply {
                     .and_then(|state| field(state, KEY_RECEIVED))
                     .and_then(Value::as_u64)
                     .ok_or(TransferError(KEY_RECEIVED))?,
+                cancel_capable: field(body, KEY_CANCEL_CAPABLE).and_then(Value::as_bool).unwrap_or(false),
             }),
             Some("eof") => Ok(Self::Eof { nonce }),
             Some("error") => Ok(Self::Error { nonce }),
