@@ -132,6 +132,17 @@ impl Peer {
         self.ready().await
     }
 
+    /// Says HELLO and waits until the server closes the connection. READY may come before that and need not: a real
+    /// server hands it to its connection and closes that at once, without waiting until it has been sent.
+    pub(crate) async fn is_turned_away(&mut self) -> CaseResult {
+        self.send_hello().await?;
+        self.closed().await?;
+        match self.inbox.iter().find(|incoming| !incoming.is_frame(FrameKind::Ready)) {
+            None => Ok(()),
+            Some(other) => Err(Finding::fail(format!("the server answered an endpoint it turns away: {other:?}"))),
+        }
+    }
+
     /// Waits until the server works with this endpoint. A real server says READY before it has entered the endpoint,
     /// and drops frames that overtake that; only from then on it answers PING.
     pub(crate) async fn established(&mut self) -> CaseResult {

@@ -20,7 +20,7 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         "WIRE-HELLO-003",
         WIRE,
         "2",
-        "A HELLO with an endpoint name of other characters than A-Za-z0-9_.~- gets READY and a closed connection.",
+        "A HELLO with an endpoint name of other characters than A-Za-z0-9_.~- is turned away: READY, if it still gets through, and a closed connection.",
     ),
     reference(
         "WIRE-HELLO-004",
@@ -33,8 +33,8 @@ pub(super) const REQUIREMENTS: &[Requirement] = &[
         "WIRE-HELLO-005",
         WIRE,
         "1.2",
-        "On mTLS an endpoint that is not called _admin_<uuid4> and whose name is not the CN of its certificate gets \
-         READY and a closed connection (2.9).",
+        "On mTLS an endpoint that is not called _admin_<uuid4> and whose name is not the CN of its certificate is \
+         turned away: READY, if it still gets through, and a closed connection (2.9).",
     ),
     reference("WIRE-HELLO-006", WIRE, "2", "A second connection with the same endpoint name closes the first."),
     reference("WIRE-HELLO-008", WIRE, "2", "A second connection with the same endpoint name is served in its place."),
@@ -85,7 +85,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("handshake.ready", "HELLO is answered with READY", ready).checks(&["WIRE-HELLO-001"]),
         Case::new("handshake.smallest-hello", "a HELLO with nothing but a name is enough", smallest_hello)
             .checks(&["WIRE-HELLO-002"]),
-        Case::new("handshake.illegal-name", "an illegal endpoint name is turned away after READY", illegal_name)
+        Case::new("handshake.illegal-name", "an illegal endpoint name is turned away", illegal_name)
             .checks(&["WIRE-HELLO-003"]),
         Case::new("handshake.no-name", "an endpoint without a name gets READY and nothing else", |context| {
             dead_endpoint(context, None)
@@ -186,8 +186,7 @@ async fn illegal_name(context: Context) -> CaseResult {
     let name = format!("{} !", peer.name());
     ensure!(!is_valid_endpoint_name(&name), "the name is legal after all");
     peer.rename(&name);
-    peer.say_hello().await?;
-    peer.closed().await
+    peer.is_turned_away().await
 }
 
 async fn dead_endpoint(context: Context, name: Option<&str>) -> CaseResult {
@@ -211,8 +210,7 @@ async fn foreign_name(context: Context) -> CaseResult {
     let mut peer = open(&context).await?;
     let name = format!("intruder-{}", peer.random().uuid());
     peer.rename(&name);
-    peer.say_hello().await?;
-    peer.closed().await
+    peer.is_turned_away().await
 }
 
 /// A second connection with the name of another one, which is closed by it.
