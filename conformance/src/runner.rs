@@ -124,14 +124,22 @@ impl Runner {
     }
 }
 
-/// Runs one case, unless the target lacks something it needs.
+/// How often a case is run whose outcome proves nothing. What spoils it is rare: two such outcomes in a row are seen
+/// once in tens of thousands of cases.
+const ATTEMPTS: usize = 3;
+
+/// Runs one case, unless the target lacks something it needs; again when what it found proves nothing.
 async fn check(case: Arc<Case>, context: Context, limit: Duration) -> Result<(), Finding> {
     for need in case.needed() {
         context.target().require(*need)?;
     }
-    match tokio::time::timeout(limit, case.run(context)).await {
-        Ok(verdict) => verdict,
-        Err(_) => Err(Finding::fail(format!("not finished after {} s", limit.as_secs_f64()))),
+    let mut attempts = 1;
+    loop {
+        match tokio::time::timeout(limit, case.run(context.clone())).await {
+            Ok(Err(finding)) if finding.state() == State::Indeterminate && attempts < ATTEMPTS => attempts += 1,
+            Ok(verdict) => return verdict,
+            Err(_) => return Err(Finding::fail(format!("not finished after {} s", limit.as_secs_f64()))),
+        }
     }
 }
 
@@ -153,6 +161,8 @@ fn panic_text(payload: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::Need;
 
@@ -185,6 +195,21 @@ mod tests {
             run(vec![hangs], "").await,
             [("a.hangs".into(), State::Fail, Some("not finished after 0.005 s".into()))]
         );
+    }
+
+    #[tokio::test]
+    async fn a_case_that_proves_nothing_is_run_again_but_not_for_ever() {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&runs);
+        let unlucky_once = Case::new("a.unlucky", "unlucky once", move |_| {
+            let first = counter.fetch_add(1, Ordering::Relaxed) == 0;
+            async move { if first { Err(Finding::indeterminate("spoilt")) } else { Ok(()) } }
+        });
+        let never_clear =
+            Case::new("a.unclear", "never clear", |_| async { Err(Finding::indeterminate("spoilt again")) });
+        let outcomes = run(vec![unlucky_once, never_clear], "").await;
+        assert_eq!([outcomes[0].1, outcomes[1].1], [State::Pass, State::Indeterminate]);
+        assert_eq!(runs.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

@@ -271,7 +271,8 @@ async fn unsigned(context: Context) -> CaseResult {
         let job = JobFolder::short(&unique("unsigned")?, &names(&sites))?;
         let job_id = owner.session.submit_job(job.path()).unsigned().await?;
         let job_id = owner.own(job_id);
-        let meta = owner.until(&job_id, &JobStatus::FailedToRun).await?;
+        owner.until(&job_id, &JobStatus::FailedToRun).await?;
+        let meta = owner.deployed(&job_id).await?;
         let expected = "server: unsigned job rejected \u{2014} require_signed_jobs is enabled";
         ensure_eq!(meta.job_deploy_detail, [expected], "deployment");
         ensure!(meta.schedule_count.is_none() && meta.duration.is_none(), "{meta:?}");

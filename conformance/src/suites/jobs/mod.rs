@@ -4,7 +4,7 @@ mod life;
 mod refusals;
 mod tokens;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flare_client::{ErrorKind, JobId, JobMeta, JobStatus, MonitorOptions, Session};
 
@@ -183,6 +183,18 @@ impl Owner {
             }
         }
         Err(Finding::fail(format!("the job never became {wanted}")))
+    }
+
+    /// Waits until the job's deployment is told: a real server writes it down after the status that follows from it.
+    async fn deployed(&self, job_id: &JobId) -> CaseResult<JobMeta> {
+        let deadline = Instant::now() + JOB_PATIENCE;
+        loop {
+            let meta = self.session.get_job_meta(job_id).await?;
+            if !meta.job_deploy_detail.is_empty() || Instant::now() > deadline {
+                return Ok(meta);
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// Removes the jobs, whatever they are doing, and gives what the case found.
