@@ -66,6 +66,11 @@ enum End {
     Expired(String),
 }
 
+/// True for what the peer may have done to this one connection.
+fn may_be_bad_luck(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionLost | ErrorKind::ClientCertificateRejected | ErrorKind::TlsRefused)
+}
+
 impl Task {
     pub(super) fn new(
         dialer: Dialer,
@@ -78,8 +83,22 @@ impl Task {
         Self { dialer, config, clock, random, connect_timeout, admission: None, seat, waiting: HashMap::new() }
     }
 
-    /// Opens a link and exchanges HELLO and READY.
+    /// Opens a link and exchanges HELLO and READY; tries once more when the link broke on the way.
+    ///
+    /// A real server over `tcp` spoils one of a few hundred new connections while it closes others (it closes sockets
+    /// that other threads still write to, and the freed descriptor belongs to the new connection). It looks like a
+    /// refused certificate or like broken TLS; only what happens twice is told.
     pub(super) async fn establish(&mut self, deadline: Instant) -> Result<Online, Error> {
+        match self.establish_once(deadline).await {
+            Err(error) if may_be_bad_luck(&error) => {
+                debug!(%error, "a new connection broke before READY: trying once more");
+                self.establish_once(deadline).await
+            }
+            settled => settled,
+        }
+    }
+
+    async fn establish_once(&mut self, deadline: Instant) -> Result<Online, Error> {
         let mut link = self.dialer.dial(deadline).await?;
         let mut endpoint = Endpoint::connect(self.config.clone(), self.random.fork(), self.clock.now());
         if let Some(admission) = &self.admission {

@@ -181,9 +181,22 @@ async fn a_server_that_never_says_ready_times_out_in_the_handshake() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_closes_before_ready_is_told_apart_from_a_silent_one() {
-    let (dialer, servers) = dialer(1);
+    let (dialer, servers) = dialer(2);
     drop(servers);
     assert_eq!(open(dialer).await.unwrap_err().kind(), ErrorKind::ConnectionLost);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_breaks_before_ready_is_opened_once_more_under_the_same_name() {
+    let (dialer, mut servers) = dialer(2);
+    let (mut spoilt, mut second) = (servers.pop_front().unwrap(), servers.pop_front().unwrap());
+    let (connection, (first_name, second_name)) = tokio::join!(open(dialer), async {
+        let Some(Event::Connected(hello)) = spoilt.event().await else { panic!("HELLO was expected") };
+        drop(spoilt);
+        (hello.endpoint_name.unwrap(), second.greet().await)
+    });
+    assert_eq!(first_name, second_name);
+    drop(connection.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
