@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::{CaseResult, Context, Need};
+use crate::{CaseResult, Context, Need, Risk};
 
 /// How long a case may take unless it says otherwise: six times the ten seconds that a real server waits for a
 /// site that does not answer (`client-api.md` section 5.3).
@@ -20,7 +20,8 @@ pub struct Case {
     requirements: Vec<&'static str>,
     needs: Vec<Need>,
     time_limit: Duration,
-    writes: bool,
+    risk: Risk,
+    exercises: Vec<&'static str>,
     body: Body,
 }
 
@@ -39,7 +40,8 @@ impl Case {
             requirements: Vec::new(),
             needs: Vec::new(),
             time_limit: DEFAULT_TIME_LIMIT,
-            writes: false,
+            risk: Risk::Read,
+            exercises: Vec::new(),
             body: Box::new(move |context| Box::pin(body(context))),
         }
     }
@@ -89,18 +91,32 @@ impl Case {
         &self.needs
     }
 
-    /// It makes objects of its own, and removes them: on a deployment it runs only where that is allowed.
+    /// Says that it does more than look: on a deployment it runs only where that is allowed.
     #[must_use]
-    pub fn making_own_objects(mut self) -> Self {
-        self.writes = true;
-        self.needs.push(Need::OwnObjects);
+    pub fn risking(mut self, risk: Risk) -> Self {
+        self.risk = risk;
+        self.needs.push(Need::Permission(risk));
         self
     }
 
-    /// Whether it makes objects of its own.
+    /// What it does to the target.
     #[must_use]
-    pub fn writes(&self) -> bool {
-        self.writes
+    pub fn risk(&self) -> Risk {
+        self.risk
+    }
+
+    /// Names the methods of the API document that it calls, and the arguments it gives them: `submit_job` and
+    /// `submit_job.submit_token`.
+    #[must_use]
+    pub fn exercises(mut self, methods: &[&'static str]) -> Self {
+        self.exercises.extend_from_slice(methods);
+        self
+    }
+
+    /// The methods and arguments that it exercises.
+    #[must_use]
+    pub fn exercised(&self) -> &[&'static str] {
+        &self.exercises
     }
 
     /// How long it may take.

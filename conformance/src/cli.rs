@@ -17,7 +17,7 @@ use crate::finding::chain;
 #[cfg(target_os = "linux")]
 use crate::real::{RealCommand, RealError};
 use crate::report::write_outcome;
-use crate::{Case, Exit, KnownFailing, Report, Runner, Target, requirement, suites};
+use crate::{Case, Exit, KnownFailing, Report, Risk, Runner, Target, requirement, suites};
 
 /// Cases wait for sockets and signatures most of the time, so several per processor keep it busy without making a
 /// small server late.
@@ -112,8 +112,22 @@ struct ListArguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Allowed {
-    /// Make jobs of their own, and remove them again.
+    /// Make jobs and studies of their own, and remove them again.
     OwnObjects,
+    /// Disable sites for a while, drop their registrations, restart them.
+    Sites,
+    /// Restart the server; at the end, shut the whole system down.
+    System,
+}
+
+impl Allowed {
+    const fn risk(self) -> Risk {
+        match self {
+            Self::OwnObjects => Risk::OwnObjects,
+            Self::Sites => Risk::Sites,
+            Self::System => Risk::System,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -194,9 +208,9 @@ async fn run(arguments: RunArguments) -> Exit {
         Err(error) => return complain(Exit::Usage, &error),
     };
     let target = match &arguments.target {
-        Some(folder) => Target::deployed(folder).await.map(|target| {
-            if arguments.allow.contains(&Allowed::OwnObjects) { target.allowing_own_objects() } else { target }
-        }),
+        Some(folder) => Target::deployed(folder)
+            .await
+            .map(|target| arguments.allow.iter().fold(target, |target, allowed| target.allowing(allowed.risk()))),
         None => Target::simulated(arguments.scheme.as_str()).await,
     };
     let target = match target {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flare_client::{Session, StartupKit};
+use flare_client::{Session, StartupKit, StudyName};
 
 use crate::kits::{AdminKit, RootKey};
 use crate::raw::DOOR;
@@ -57,11 +57,32 @@ impl Context {
     /// # Errors
     /// Fails when the client cannot log in.
     pub async fn connect(&self, kit: &AdminKit) -> CaseResult<Session> {
-        let builder = Session::builder(StartupKit::open(&kit.path)?);
+        self.connect_to(kit, StudyName::default()).await
+    }
+
+    /// A session of our client with this kit in a study.
+    ///
+    /// # Errors
+    /// Fails when the client cannot log in.
+    pub async fn connect_to(&self, kit: &AdminKit, study: StudyName) -> CaseResult<Session> {
+        let connected = self.connect_to_raw(kit, study).await?;
+        connected.map_err(|error| Finding::from(error).during(&format!("login of {}", kit.user)))
+    }
+
+    /// The same for a login that may fail: gives what the client says.
+    ///
+    /// # Errors
+    /// When the client is not even asked.
+    pub(crate) async fn connect_to_raw(
+        &self,
+        kit: &AdminKit,
+        study: StudyName,
+    ) -> CaseResult<flare_client::Result<Session>> {
+        let builder = Session::builder(StartupKit::open(&kit.path)?).study(study);
         let turn = DOOR.acquire().await.map_err(|error| Finding::harness(error.to_string()))?;
         let connected = builder.connect().await;
         drop(turn);
-        connected.map_err(|error| Finding::from(error).during(&format!("login of {}", kit.user)))
+        Ok(connected)
     }
 
     /// A session of our client as such an administrator.
@@ -70,6 +91,20 @@ impl Context {
     /// Untestable when there is none; fails when the client cannot log in.
     pub async fn session(&self, who: Who) -> CaseResult<Session> {
         self.connect(self.kit(who)?).await
+    }
+
+    /// A session as such an administrator that other cases use as well: not to be closed, nor to be given a timeout.
+    ///
+    /// # Errors
+    /// Untestable when there is no kit; fails when the client cannot log in.
+    pub(crate) async fn shared(&self, who: Who) -> CaseResult<Session> {
+        let mut sessions = self.target.shared().lock().await;
+        if let Some(session) = sessions.get(&who) {
+            return Ok(session.clone());
+        }
+        let session = self.session(who).await?;
+        sessions.insert(who, session.clone());
+        Ok(session)
     }
 
     /// The key of the project's root.

@@ -17,7 +17,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `case`, `need`, `context`, `finding`, `state` | a case, what it needs, what it works with, what it says |
+//! | `case`, `need`, `risk`, `context`, `finding`, `state` | a case, what it needs and does, what it works with, what it says |
 //! | `requirement` | what is checked, and where that comes from |
 //! | `job_folder` | jobs that cases submit |
 //! | `target`, `simulated`, `kits` | the subject of a run |
@@ -45,6 +45,7 @@ mod raw;
 mod real;
 mod report;
 pub mod requirement;
+mod risk;
 mod runner;
 mod simulated;
 mod state;
@@ -60,9 +61,13 @@ pub use known::{KnownFailing, KnownFailingError};
 pub use need::{Home, Need, Who};
 pub use report::{Report, TargetDescription};
 pub use requirement::{Requirement, Source};
+pub use risk::Risk;
 pub use runner::{Outcome, Runner};
 pub use state::State;
 pub use target::{Target, TargetError};
+
+/// How the name of everything begins that cases make on a target, so that it can be told apart and found.
+pub const OWN_PREFIX: &str = "conformance-";
 
 /// Runs the example of the README.
 #[cfg(doctest)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Role;
+use crate::{Risk, Role};
 
 /// Whose organisation: authorization depends on whether a user's is that of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,8 +82,8 @@ pub enum Need {
     RootKey,
     /// This transport.
     Scheme(&'static str),
-    /// The permission to make jobs and to remove them again.
-    OwnObjects,
+    /// The permission to do such things.
+    Permission(Risk),
 }
 
 impl fmt::Display for Need {
@@ -95,7 +95,7 @@ impl fmt::Display for Need {
             Self::ControlledTime => f.write_str("controlled time"),
             Self::RootKey => f.write_str("root key"),
             Self::Scheme(scheme) => write!(f, "transport {scheme}"),
-            Self::OwnObjects => f.write_str("permission to make objects of our own (--allow own-objects)"),
+            Self::Permission(risk) => write!(f, "permission (--allow {risk})"),
         }
     }
 }

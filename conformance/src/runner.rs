@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::{Case, Context, Finding, KnownFailing, State, Target};
+use crate::{Case, Context, Finding, KnownFailing, Risk, State, Target};
 
 /// What became of one case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -67,8 +67,8 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Runs `cases` on `target` and calls `progress` as each one ends: first those that only look, then those that make
-    /// objects of their own. The outcomes are in the order of the cases.
+    /// Runs `cases` on `target` and calls `progress` as each one ends: one class of
+    /// risk after the other, and those that need the target alone one at a time. The outcomes are in the order of the cases.
     ///
     /// # Cancel safety
     /// Dropping the future aborts the cases that run.
@@ -82,11 +82,12 @@ impl Runner {
         let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
         let mut running = JoinSet::new();
         let mut started = HashMap::new();
-        // Cases that only look come first: what they see must not change meanwhile.
-        for writes in [false, true] {
-            let mut waiting = cases.iter().enumerate().filter(|(_, case)| case.writes() == writes);
+        for risk in Risk::ALL {
+            let alone = risk.is_exclusive() && !target.can_be_had_alone();
+            let jobs = if alone { 1 } else { self.jobs.get() };
+            let mut waiting = cases.iter().enumerate().filter(|(_, case)| case.risk() == risk);
             loop {
-                while running.len() < self.jobs.get()
+                while running.len() < jobs
                     && let Some((index, case)) = waiting.next()
                 {
                     let limit = self.time_limit.unwrap_or(Duration::MAX).min(case.time_limit());
@@ -104,6 +105,7 @@ impl Runner {
                 outcomes[index] = Some(outcome);
             }
         }
+        target.close_shared().await;
         outcomes.into_iter().flatten().collect()
     }
 

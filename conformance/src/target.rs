@@ -1,17 +1,20 @@
 //! The subject of a run: the in-process simulator, or a deployment that startup kits lead to.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
 
+use flare_client::Session;
 use flare_wire::fobs;
 use flare_wire::msgpack::{Value, field};
+use tokio::sync::Mutex;
 
 use crate::kits::{AdminKit, Kits, KitsError, RootKey, SiteKit};
 use crate::raw::{Identity, Peer, challenge, register, register_request, value};
 use crate::report::TargetDescription;
 use crate::simulated::Simulator;
-use crate::{CaseResult, Finding, Home, Need, Who};
+use crate::{CaseResult, Finding, Home, Need, Risk, Who};
 
 /// What cases run on.
 #[derive(Debug)]
@@ -19,8 +22,10 @@ pub struct Target {
     description: TargetDescription,
     kits: Kits,
     server_org: String,
-    /// True when cases may make objects of their own.
-    allows_own_objects: bool,
+    /// What cases may do beyond looking.
+    allowed: BTreeSet<Risk>,
+    /// Sessions that cases share, so that most of them need no login.
+    shared: Mutex<BTreeMap<Who, Session>>,
     /// Kept so that it runs as long as the target is used.
     simulator: Option<Simulator>,
 }
@@ -33,7 +38,7 @@ impl Target {
     pub async fn simulated(scheme: &str) -> Result<Self, TargetError> {
         let simulator = Simulator::start(scheme).await?;
         let target = Self::open("simulated", "in-process simulator".to_owned(), &simulator.kits()?).await?;
-        Ok(Self { simulator: Some(simulator), allows_own_objects: true, ..target })
+        Ok(Self { simulator: Some(simulator), allowed: Risk::ALL.into(), ..target })
     }
 
     /// The deployment that the kits in `folder` lead to. It is asked for its identity and release.
@@ -50,14 +55,20 @@ impl Target {
         let Introduction { server_org, version } = introduce(kit).await?;
         let scheme = kit.server.scheme.clone();
         let description = TargetDescription { kind: kind.to_owned(), name, scheme, version };
-        Ok(Self { description, kits, server_org, allows_own_objects: false, simulator: None })
+        Ok(Self { description, kits, server_org, allowed: BTreeSet::new(), shared: Mutex::default(), simulator: None })
     }
 
-    /// Lets cases make objects of their own, which they remove again.
+    /// Lets cases do such things.
     #[must_use]
-    pub fn allowing_own_objects(mut self) -> Self {
-        self.allows_own_objects = true;
+    pub fn allowing(mut self, risk: Risk) -> Self {
+        self.allowed.insert(risk);
         self
+    }
+
+    /// True when cases that need a target alone get one of their own, and so may run beside each other.
+    #[must_use]
+    pub fn can_be_had_alone(&self) -> bool {
+        self.simulator.is_some()
     }
 
     /// A target that has nothing, for tests of the runner.
@@ -73,7 +84,8 @@ impl Target {
             description,
             kits: Kits::default(),
             server_org: String::new(),
-            allows_own_objects: false,
+            allowed: BTreeSet::new(),
+            shared: Mutex::default(),
             simulator: None,
         }
     }
@@ -114,6 +126,19 @@ impl Target {
         self.kits.root_key()
     }
 
+    /// The sessions that cases share.
+    pub(crate) fn shared(&self) -> &Mutex<BTreeMap<Who, Session>> {
+        &self.shared
+    }
+
+    /// Logs out of the sessions that cases shared.
+    pub async fn close_shared(&self) {
+        let sessions = std::mem::take(&mut *self.shared.lock().await);
+        for session in sessions.into_values() {
+            session.close().await;
+        }
+    }
+
     /// Checks that the target has what a case needs.
     ///
     /// # Errors
@@ -125,7 +150,7 @@ impl Target {
             Need::ControlledTime => self.simulator.is_some(),
             Need::RootKey => self.root_key().is_some(),
             Need::Scheme(scheme) => self.description.scheme == scheme,
-            Need::OwnObjects => self.allows_own_objects,
+            Need::Permission(risk) => self.allowed.contains(&risk),
         };
         if there { Ok(()) } else { Err(Self::lacks(need)) }
     }

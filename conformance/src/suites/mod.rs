@@ -8,10 +8,12 @@ mod handshake;
 mod jobs;
 mod login;
 mod messages;
+mod own;
 mod protocol;
 mod recorded;
 mod sessions;
 mod streams;
+mod studies;
 
 use crate::{Case, Requirement};
 
@@ -29,6 +31,7 @@ pub(crate) static REQUIREMENTS: &[&[Requirement]] = &[
     api::REQUIREMENTS,
     recorded::REQUIREMENTS,
     jobs::REQUIREMENTS,
+    studies::REQUIREMENTS,
 ];
 
 /// Every case.
@@ -47,6 +50,7 @@ pub fn all() -> Vec<Case> {
         api::cases(),
         recorded::cases(),
         jobs::cases(),
+        studies::cases(),
     ]
     .into_iter()
     .flatten()

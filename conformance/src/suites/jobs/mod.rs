@@ -4,20 +4,9 @@ mod life;
 mod refusals;
 mod tokens;
 
-use std::time::{Duration, Instant};
-
-use flare_client::{ErrorKind, JobId, JobMeta, JobStatus, MonitorOptions, Session};
-
-use crate::kits::AdminKit;
+use super::own::{CASE_LIMIT, JOB_PATIENCE, Owner, POLL, names, own_sites, unique};
 use crate::requirement::{reference, seed};
-use crate::{Case, CaseResult, Context, Finding, Home, Requirement, Who};
-
-/// How long a job of ours may take to get anywhere. On a real server the shortest one takes a quarter of a minute, and
-/// four run at the same time.
-const JOB_PATIENCE: Duration = Duration::from_secs(240);
-
-/// Time limit of a case that lets jobs run.
-const CASE_LIMIT: Duration = Duration::from_secs(300);
+use crate::{Case, Requirement, Risk};
 
 pub(super) const REQUIREMENTS: &[Requirement] = &[
     seed(
@@ -141,111 +130,6 @@ pub(super) fn cases() -> Vec<Case> {
     [life::cases(), refusals::cases(), tokens::cases()]
         .into_iter()
         .flatten()
-        .map(|case| case.making_own_objects().within(CASE_LIMIT))
+        .map(|case| case.risking(Risk::OwnObjects).within(CASE_LIMIT))
         .collect()
-}
-
-/// A session whose jobs are removed when the case is over.
-struct Owner {
-    session: Session,
-    jobs: Vec<JobId>,
-}
-
-impl Owner {
-    async fn log_in(context: &Context, who: Who) -> CaseResult<Self> {
-        Ok(Self { session: context.session(who).await?, jobs: Vec::new() })
-    }
-
-    /// The same on a server that is not the target.
-    async fn log_in_with(context: &Context, kit: &AdminKit) -> CaseResult<Self> {
-        Ok(Self { session: context.connect(kit).await?, jobs: Vec::new() })
-    }
-
-    /// Remembers a job, to remove it.
-    fn own(&mut self, job_id: JobId) -> JobId {
-        self.jobs.push(job_id.clone());
-        job_id
-    }
-
-    /// Waits until a job has this status.
-    async fn until(&self, job_id: &JobId, wanted: &JobStatus) -> CaseResult<JobMeta> {
-        let mut watch = self.session.watch_job(job_id).poll_interval(POLL).deadline(JOB_PATIENCE);
-        while let Some(update) = watch.next().await {
-            let update = update?;
-            if update.status == *wanted {
-                return Ok(update.meta);
-            }
-            if update.status.is_final() {
-                return Err(Finding::fail(format!(
-                    "the job ended as {} instead of {wanted}: {:?}",
-                    update.status, update.meta
-                )));
-            }
-        }
-        Err(Finding::fail(format!("the job never became {wanted}")))
-    }
-
-    /// Waits until the job's deployment is told: a real server writes it down after the status that follows from it.
-    async fn deployed(&self, job_id: &JobId) -> CaseResult<JobMeta> {
-        let deadline = Instant::now() + JOB_PATIENCE;
-        loop {
-            let meta = self.session.get_job_meta(job_id).await?;
-            if !meta.job_deploy_detail.is_empty() || Instant::now() > deadline {
-                return Ok(meta);
-            }
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
-    /// Removes the jobs, whatever they are doing, and gives what the case found.
-    async fn leave(self, found: CaseResult) -> CaseResult {
-        let mut removed = Ok(());
-        for job_id in &self.jobs {
-            if let Err(finding) = self.remove(job_id).await {
-                removed = Err(finding);
-            }
-        }
-        self.session.close().await;
-        // What the case found comes first.
-        found.and(removed)
-    }
-
-    async fn remove(&self, job_id: &JobId) -> CaseResult {
-        let is_gone = |error: &flare_client::Error| error.kind() == ErrorKind::JobNotFound;
-        match self.session.get_job_status(job_id).await {
-            Err(error) if is_gone(&error) => return Ok(()),
-            Ok(Some(status)) if !status.is_final() => {
-                self.session.abort_job(job_id).await?;
-                let options = MonitorOptions::new().timeout(JOB_PATIENCE).poll_interval(POLL)?;
-                self.session.wait_for_job(job_id, &options).await?;
-            }
-            _ => {}
-        }
-        match self.session.delete_job(job_id).await {
-            Err(error) if !is_gone(&error) => Err(Finding::from(error).during(&format!("removing {job_id}"))),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// How often jobs are asked for.
-const POLL: Duration = Duration::from_millis(100);
-
-/// A name that no other job has.
-fn unique(what: &str) -> CaseResult<String> {
-    let id = crate::raw::randomness()?.uuid();
-    Ok(format!("conformance-{what}-{}", &id[..8]))
-}
-
-/// The sites of the server's organisation, which every role of it may use.
-fn own_sites(context: &Context) -> CaseResult<Vec<String>> {
-    let sites = context.target().sites(Home::Server);
-    if sites.is_empty() {
-        return Err(Finding::untestable("the target lacks: site of the server's organisation"));
-    }
-    Ok(sites.into_iter().map(|site| site.name.clone()).collect())
-}
-
-fn names(sites: &[String]) -> Vec<&str> {
-    sites.iter().map(String::as_str).collect()
 }
