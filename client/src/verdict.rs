@@ -2,8 +2,67 @@
 //!
 //! Three things are kept apart: the outcome of the transport (did an answer arrive?), the status word that the
 //! server put into `meta`, and its texts. Only the first two decide; texts are passed on, never searched.
-//! Two `info` values are compared whole, because the server uses them as codes: the marks are noted below.
-//! Source: `reference/client-api.md` section 4.1, `reference/server-behaviour.md` section 1.
+//! Some `info` values are compared whole, because the server uses them as codes: they are noted below.
+//!
+//! | an answer came, with this status | |
+//! |---|---|
+//! | `ok`, none | good; [`Refused`] with an error item (a server before 2.9); study commands: by the code in the payload |
+//! | `not_authorized` | [`NotAuthorized`] |
+//! | `not_authenticated` | [`NotAuthenticated`] |
+//! | `syntax_error` | [`InvalidCommand`] |
+//! | `internal_error` | [`ServerFault`] |
+//! | `invalid_target` | [`NoSites`] when the info is `no clients available`, else [`InvalidTarget`] |
+//! | `invalid_job_def` | [`InvalidJob`] |
+//! | `invalid_job_id` | [`JobNotFound`] |
+//! | `job_running` | [`JobRunning`] |
+//! | `job_not_running` | [`JobNotRunning`] |
+//! | `clients_running` | [`SitesRunning`] |
+//! | `no_clients` | [`NoSites`] |
+//! | `no_reply` | [`NoReply`] |
+//! | `submit_token_conflict` | [`SubmitTokenConflict`] with the job |
+//! | `submit_token_job_deleted` | [`SubmitTokenJobDeleted`] with the job |
+//! | `error` | [`SessionExpired`] when the info is `session_inactive`, [`NotAuthenticated`] when it is `not authenticated - no token`, else [`Refused`] |
+//! | `no_jobs`, `no_job_components`, words of later releases | [`Refused`] |
+//!
+//! | no answer came | | may have run |
+//! |---|---|---|
+//! | nothing moved in time | [`TimedOut`] | unless the request was not out yet |
+//! | the connection broke | [`ConnectionLost`] | yes |
+//! | it was down and could not be opened | [`ConnectionLost`]; what is wrong with another server that answers there | no |
+//! | the transfer failed | [`ProtocolViolation`] | yes |
+//! | the answer cannot be read | [`ProtocolViolation`] | yes |
+//! | return code `unauthenticated`, `authentication_error` | [`NotAuthenticated`] | no |
+//! | return code `comm_error`, `target_unreachable`, `service_unavailable` | [`ConnectionLost`] | no |
+//! | return code `process_exception` | [`ServerFault`] | no |
+//! | return code `timeout` | [`NoReply`] | yes |
+//! | any other return code | [`ProtocolViolation`] | no |
+//! | the server ended the session | [`SessionExpired`] | no |
+//! | the session was closed here | [`SessionClosed`] | no |
+//! | too much is under way | [`Busy`] | no |
+//!
+//! Source: `reference/client-api.md` section 4, `reference/server-behaviour.md` sections 1 and 12.4.
+//!
+//! [`Busy`]: ErrorKind::Busy
+//! [`ConnectionLost`]: ErrorKind::ConnectionLost
+//! [`InvalidCommand`]: ErrorKind::InvalidCommand
+//! [`InvalidJob`]: ErrorKind::InvalidJob
+//! [`InvalidTarget`]: ErrorKind::InvalidTarget
+//! [`JobNotFound`]: ErrorKind::JobNotFound
+//! [`JobNotRunning`]: ErrorKind::JobNotRunning
+//! [`JobRunning`]: ErrorKind::JobRunning
+//! [`NoReply`]: ErrorKind::NoReply
+//! [`NoSites`]: ErrorKind::NoSites
+//! [`NotAuthenticated`]: ErrorKind::NotAuthenticated
+//! [`NotAuthorized`]: ErrorKind::NotAuthorized
+//! [`ProtocolViolation`]: ErrorKind::ProtocolViolation
+//! [`Refused`]: ErrorKind::Refused
+//! [`ServerFault`]: ErrorKind::ServerFault
+//! [`SessionClosed`]: ErrorKind::SessionClosed
+//! [`SessionExpired`]: ErrorKind::SessionExpired
+//! [`SitesRunning`]: ErrorKind::SitesRunning
+//! [`SubmitTokenConflict`]: ErrorKind::SubmitTokenConflict
+//! [`SubmitTokenJobDeleted`]: ErrorKind::SubmitTokenJobDeleted
+//! [`TimedOut`]: ErrorKind::TimedOut
 
 use flare_wire::RequestPhase;
 use flare_wire::cell::ReturnCode;
@@ -124,7 +183,8 @@ pub(crate) fn of_fault(fault: Fault, step: Phase) -> Error {
         Fault::Answered { code, text } => {
             let (kind, what) = of_return_code(&code);
             let message = if text.is_empty() { format!("{what} ({code})") } else { format!("{what}: {text}") };
-            Error::new(kind, message).with_code(code.as_str()).with_answer(None, text)
+            let error = Error::new(kind, message).with_code(code.as_str()).with_answer(None, text);
+            if code == ReturnCode::Timeout { sent(error, step) } else { error }
         }
         Fault::Stream(error) => {
             let failed = Error::new(ErrorKind::ProtocolViolation, format!("{step} failed in transfer"));
@@ -151,6 +211,11 @@ pub(crate) fn of_fault(fault: Fault, step: Phase) -> Error {
     }
 }
 
+/// What it means that an answer arrived and cannot be read.
+pub(crate) fn of_unreadable(step: Phase, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    sent(Error::new(ErrorKind::ProtocolViolation, "the reply cannot be read").with_source(source), step)
+}
+
 /// Only a command can have an effect on the server.
 fn sent(error: Error, step: Phase) -> Error {
     if step == Phase::Command { error.after_sending() } else { error }
@@ -166,6 +231,7 @@ fn of_return_code(code: &ReturnCode) -> (ErrorKind, &'static str) {
             (ErrorKind::ConnectionLost, "the server is not in service")
         }
         ReturnCode::ProcessException => (ErrorKind::ServerFault, "the server failed"),
+        ReturnCode::Timeout => (ErrorKind::NoReply, "whoever the server asked did not answer"),
         _ => (ErrorKind::ProtocolViolation, "the server answered with an unexpected return code"),
     }
 }
@@ -214,121 +280,4 @@ fn first_error(reply: &Reply) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_transport_outcome_has_its_kind() {
-        use std::sync::Arc;
-        use std::time::Duration;
-
-        use flare_wire::stream::StreamError;
-
-        let after = Duration::from_secs(5);
-        let answered = |code: ReturnCode| Fault::Answered { code, text: String::new() };
-        let offline = |kind| Fault::Offline(Arc::new(Error::new(kind, "")));
-        for (fault, kind, may_have_run) in [
-            (Fault::TimedOut { phase: RequestPhase::Sending, after }, ErrorKind::TimedOut, false),
-            (Fault::TimedOut { phase: RequestPhase::Waiting, after }, ErrorKind::TimedOut, true),
-            (Fault::TimedOut { phase: RequestPhase::Receiving, after }, ErrorKind::TimedOut, true),
-            (answered(ReturnCode::Unauthenticated), ErrorKind::NotAuthenticated, false),
-            (answered(ReturnCode::AuthenticationError), ErrorKind::NotAuthenticated, false),
-            (answered(ReturnCode::CommError), ErrorKind::ConnectionLost, false),
-            (answered(ReturnCode::TargetUnreachable), ErrorKind::ConnectionLost, false),
-            (answered(ReturnCode::ServiceUnavailable), ErrorKind::ConnectionLost, false),
-            (answered(ReturnCode::ProcessException), ErrorKind::ServerFault, false),
-            (answered(ReturnCode::Other("new".into())), ErrorKind::ProtocolViolation, false),
-            (Fault::Stream(StreamError::Refused { text: "x".into() }), ErrorKind::ProtocolViolation, true),
-            (Fault::Lost(None), ErrorKind::ConnectionLost, true),
-            (offline(ErrorKind::Unreachable), ErrorKind::ConnectionLost, false),
-            (offline(ErrorKind::TlsRefused), ErrorKind::ConnectionLost, false),
-            (offline(ErrorKind::TimedOut), ErrorKind::ConnectionLost, false),
-            (offline(ErrorKind::ServerIdentityMismatch), ErrorKind::ServerIdentityMismatch, false),
-            (Fault::Expired("Your session is closed".into()), ErrorKind::SessionExpired, false),
-            (Fault::Closed, ErrorKind::SessionClosed, false),
-            (Fault::Busy, ErrorKind::Busy, false),
-        ] {
-            let error = of_fault(fault.clone(), Phase::Command);
-            assert_eq!((error.kind(), error.may_have_run()), (kind, may_have_run), "{fault:?}");
-            assert!(!of_fault(fault, Phase::Login).may_have_run());
-        }
-    }
-
-    fn kind(status: &str, info: &str) -> ErrorKind {
-        let mut reply = Reply::new();
-        reply.push_error_with("some text", &MetaStatus::from(status), info);
-        of_reply(reply).unwrap_err().kind()
-    }
-
-    #[test]
-    fn every_status_word_has_its_kind() {
-        for (status, info, expected) in [
-            ("not_authorized", "", ErrorKind::NotAuthorized),
-            ("not_authenticated", "", ErrorKind::NotAuthenticated),
-            ("syntax_error", "x", ErrorKind::InvalidCommand),
-            ("internal_error", "client timeout", ErrorKind::ServerFault),
-            ("invalid_target", "invalid target: x", ErrorKind::InvalidTarget),
-            ("invalid_target", "no clients available", ErrorKind::NoSites),
-            ("invalid_job_def", "x", ErrorKind::InvalidJob),
-            ("invalid_job_id", "x", ErrorKind::JobNotFound),
-            ("job_running", "x", ErrorKind::JobRunning),
-            ("job_not_running", "x", ErrorKind::JobNotRunning),
-            ("clients_running", "", ErrorKind::SitesRunning),
-            ("no_clients", "", ErrorKind::NoSites),
-            ("no_reply", "", ErrorKind::NoReply),
-            ("submit_token_conflict", "", ErrorKind::SubmitTokenConflict),
-            ("submit_token_job_deleted", "", ErrorKind::SubmitTokenJobDeleted),
-            ("no_jobs", "", ErrorKind::Refused),
-            ("no_job_components", "", ErrorKind::Refused),
-            ("error", "anything", ErrorKind::Refused),
-            ("error", "session_inactive", ErrorKind::SessionExpired),
-            ("error", "not authenticated - no token", ErrorKind::NotAuthenticated),
-            ("some_new_word", "", ErrorKind::Refused),
-        ] {
-            assert_eq!(kind(status, info), expected, "{status} / {info}");
-        }
-    }
-
-    #[test]
-    fn every_error_code_has_its_kind() {
-        for (code, expected) in [
-            ("STUDY_NOT_FOUND", ErrorKind::StudyUnknown),
-            ("INVALID_SITE", ErrorKind::InvalidTarget),
-            ("INVALID_ARGS", ErrorKind::InvalidCommand),
-            ("INVALID_STUDY_NAME", ErrorKind::InvalidCommand),
-            ("INTERNAL_ERROR", ErrorKind::ServerFault),
-            ("STUDY_ALREADY_EXISTS", ErrorKind::Refused),
-            ("STUDY_HAS_JOBS", ErrorKind::Refused),
-            ("USER_ALREADY_IN_STUDY", ErrorKind::Refused),
-            ("USER_NOT_IN_STUDY", ErrorKind::Refused),
-            ("LOCK_TIMEOUT", ErrorKind::Refused),
-            ("SOMETHING_NEW", ErrorKind::Refused),
-        ] {
-            assert_eq!(of_error_code(code), expected, "{code}");
-        }
-    }
-
-    #[test]
-    fn texts_do_not_decide() {
-        assert_eq!(kind("error", "user not authorized: session_inactive, unknown site"), ErrorKind::Refused);
-        let mut reply = Reply::new();
-        reply.push_string("user 'lead' is not authorized for 'pwd'");
-        assert!(of_reply(reply).is_ok());
-    }
-
-    #[test]
-    fn an_error_item_without_a_status_is_a_refusal() {
-        let reply = Reply { data: vec![Item::Error("no".into())], ..Reply::new() };
-        let error = of_reply(reply).unwrap_err();
-        assert_eq!((error.kind(), error.server_text()), (ErrorKind::Refused, Some("no")));
-    }
-
-    #[test]
-    fn the_error_text_stands_in_for_an_empty_info() {
-        let mut reply = Reply::new();
-        reply.push_error_with("NOT_AUTHORIZED for lead", &MetaStatus::NotAuthorized, "");
-        let error = of_reply(reply).unwrap_err();
-        assert_eq!(error.to_string(), "not authorized: NOT_AUTHORIZED for lead");
-        assert_eq!(error.status(), Some(&MetaStatus::NotAuthorized));
-    }
-}
+mod tests;

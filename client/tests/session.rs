@@ -120,6 +120,39 @@ async fn shell_commands_run_on_server_and_sites() {
 }
 
 #[tokio::test]
+async fn words_that_the_official_client_takes_for_errors_are_text() {
+    let (_server, session) = session().await;
+    for target in [Target::Server, Target::site("site-1").unwrap()] {
+        let path = "session_inactive".parse().unwrap();
+        let text = session.ls_target(&target, &none(), Some(&path)).await.unwrap();
+        assert!(text.contains("session_inactive"), "{text}");
+        let text = session.cat_target(&target, &none(), &"session_inactive.txt".parse().unwrap()).await.unwrap();
+        assert!(text.contains("session_inactive"), "{text}");
+    }
+    let job_id = JobId::new("session_inactive").unwrap();
+    assert_eq!(session.get_job_meta(&job_id).await.unwrap_err().kind(), ErrorKind::JobNotFound);
+    let site = Targets::sites(["session_inactive"]).unwrap();
+    assert_eq!(session.check_status(&site).await.unwrap_err().kind(), ErrorKind::InvalidTarget);
+    // Nothing of that made the session log in again.
+    let listed = session.do_command("list_sessions").await.unwrap();
+    assert!(matches!(&listed.data[0], Item::Table(rows) if rows.len() == 2), "{listed:?}");
+}
+
+#[tokio::test]
+async fn times_that_no_clock_can_show_mean_for_ever() {
+    let server = SimServer::start().await.unwrap();
+    let kit = StartupKit::open(server.admin_kit(Role::ProjectAdmin).unwrap()).unwrap();
+    let builder = Session::builder(kit).connect_timeout(Duration::MAX).reconnect_timeout(Duration::MAX);
+    let session = builder.command_timeout(Duration::MAX).connect().await.unwrap();
+    assert_eq!(session.get_connected_client_list().await.unwrap().len(), 2);
+    let nobody = JobId::new("nobody").unwrap();
+    let mut watch = session.watch_job(&nobody).poll_interval(Duration::MAX).deadline(Duration::MAX);
+    assert_eq!(watch.next().await.unwrap().unwrap_err().kind(), ErrorKind::JobNotFound);
+    session.close().await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_member_may_look_but_not_touch() {
     let server = SimServer::start().await.unwrap();
     let session = log_in(&server, Role::Member).await;

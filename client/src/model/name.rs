@@ -116,10 +116,13 @@ checked_text! {
 }
 
 fn check_job_id(text: &str) -> Result<(), Error> {
-    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':')) {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':');
+    // What looks like an option would be read as one.
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(inner) {
         return Ok(());
     }
-    Err(Error::argument(format!("job id {text:?} must be one word of letters, digits, dots, underscores or hyphens")))
+    let rule = "one word of letters, digits, dots, underscores, colons or hyphens that does not begin with a hyphen";
+    Err(Error::argument(format!("job id {text:?} must be {rule}")))
 }
 
 checked_text! {
@@ -181,6 +184,7 @@ mod tests {
         assert!(JobId::new("8842f542-9eef-4899-aec1-b0733a8cfe40").is_ok());
         assert!(JobId::new("nope").is_ok());
         assert!(JobId::new("a b").is_err());
+        assert!(JobId::new("-d").is_err());
         assert!(JobId::new("").is_err());
     }
 }

@@ -346,9 +346,8 @@ async fn send(connection: &Connection, message: Message, timeout: Duration, phas
         ..OutgoingRequest::plain(channel::HCI, channel::COMMAND)
     };
     let response = connection.request(outgoing, timeout).await.map_err(|fault| verdict::of_fault(fault, phase))?;
-    let unreadable = || Error::new(ErrorKind::ProtocolViolation, "the reply cannot be read");
-    let text = response.payload.as_text().map_err(|error| unreadable().with_source(error))?;
-    Reply::parse(&text).map_err(|error| unreadable().with_source(error))
+    let text = response.payload.as_text().map_err(|error| verdict::of_unreadable(phase, error))?;
+    Reply::parse(&text).map_err(|error| verdict::of_unreadable(phase, error))
 }
 
 /// What is left of the time until `deadline`.

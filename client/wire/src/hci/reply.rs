@@ -126,6 +126,28 @@ pub enum MetaStatus {
 }
 
 impl MetaStatus {
+    /// Every value that this crate knows.
+    pub const KNOWN: [Self; 18] = [
+        Self::Ok,
+        Self::Error,
+        Self::SyntaxError,
+        Self::NotAuthorized,
+        Self::NotAuthenticated,
+        Self::InternalError,
+        Self::InvalidTarget,
+        Self::InvalidJobDefinition,
+        Self::InvalidJobId,
+        Self::JobRunning,
+        Self::JobNotRunning,
+        Self::ClientsRunning,
+        Self::NoJobs,
+        Self::NoJobComponents,
+        Self::NoReply,
+        Self::NoClients,
+        Self::SubmitTokenConflict,
+        Self::SubmitTokenJobDeleted,
+    ];
+
     /// The value on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -155,27 +177,7 @@ impl MetaStatus {
 
 impl From<&str> for MetaStatus {
     fn from(text: &str) -> Self {
-        const KNOWN: [MetaStatus; 18] = [
-            MetaStatus::Ok,
-            MetaStatus::Error,
-            MetaStatus::SyntaxError,
-            MetaStatus::NotAuthorized,
-            MetaStatus::NotAuthenticated,
-            MetaStatus::InternalError,
-            MetaStatus::InvalidTarget,
-            MetaStatus::InvalidJobDefinition,
-            MetaStatus::InvalidJobId,
-            MetaStatus::JobRunning,
-            MetaStatus::JobNotRunning,
-            MetaStatus::ClientsRunning,
-            MetaStatus::NoJobs,
-            MetaStatus::NoJobComponents,
-            MetaStatus::NoReply,
-            MetaStatus::NoClients,
-            MetaStatus::SubmitTokenConflict,
-            MetaStatus::SubmitTokenJobDeleted,
-        ];
-        KNOWN.into_iter().find(|status| status.as_str() == text).unwrap_or_else(|| Self::Other(text.to_owned()))
+        Self::KNOWN.into_iter().find(|status| status.as_str() == text).unwrap_or_else(|| Self::Other(text.to_owned()))
     }
 }
 
