@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use flare_wire::hci::MetaStatus;
@@ -267,6 +268,14 @@ impl Error {
     pub(crate) fn in_command(mut self, name: &str) -> Self {
         self.inner.message = format!("{name}: {}", self.inner.message);
         self
+    }
+
+    /// True when nobody listens at the server's address, or takes no TLS there yet or any more; also when that is why a
+    /// lost connection could not be opened again.
+    pub(crate) fn is_absence(&self) -> bool {
+        let is_absent = |error: &Self| matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TlsRefused);
+        let source = self.inner.source.as_ref().and_then(|source| source.downcast_ref::<Arc<Self>>());
+        is_absent(self) || source.is_some_and(|source| is_absent(source))
     }
 
     /// What a caller can do about it.

@@ -84,3 +84,29 @@ async fn a_server_that_stays_away_is_waited_for() {
     session.close().await;
     server.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_goes_on_through_a_restart_without_a_new_login() {
+    let server = server().await;
+    let session = log_in(&server).await;
+    let ids =
+        || server.control(|sim, _| sim.sessions().map(|session| session.token.session_id.clone()).collect::<Vec<_>>());
+    let before = ids();
+    assert_eq!(before.len(), 1);
+    for (how, away) in [(Restart::Graceful, 0), (Restart::Kill, 500)] {
+        let (restarted, listed) = tokio::join!(
+            server.restart_after(how, Duration::from_millis(away)),
+            tokio::time::timeout(LIMIT, async {
+                while !ids().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+                session.list_jobs(&JobQuery::new()).await
+            })
+        );
+        restarted.unwrap();
+        assert!(listed.expect("an answer after the restart").unwrap().is_empty(), "{how:?}");
+        assert_eq!(ids(), before, "{how:?}: it is the session from before");
+    }
+    session.close().await;
+    server.shutdown().await;
+}

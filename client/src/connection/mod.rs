@@ -60,6 +60,13 @@ pub(crate) enum Fault {
     Busy,
 }
 
+impl Fault {
+    /// True when nobody answered at the server's address: a server that restarts knows the session when it is back.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::Offline(error) if error.is_absence())
+    }
+}
+
 /// What handles ask of the task.
 enum Ask {
     Request(Box<Pending>),

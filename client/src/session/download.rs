@@ -74,7 +74,8 @@ impl Session {
     /// [`Session::do_command`].
     ///
     /// # Cancel safety
-    /// Dropping the future removes what was downloaded so far; while archives are being unpacked, when that is done.
+    /// Dropping the future removes what was downloaded so far (while archives are being unpacked, when that is done), and
+    /// tells the server that the rest is not wanted any more.
     pub fn download_job_result(&self, job_id: &JobId) -> Download {
         self.download(job_id, What::Result)
     }
@@ -239,7 +240,7 @@ impl Download {
                     pause *= 2;
                     attempt += 1;
                 }
-                Fault::Lost(_) => {
+                fault if matches!(fault, Fault::Lost(_)) || fault.is_absence() => {
                     if !pauses.pause().await {
                         return Err(verdict::of_fault(fault, Phase::Download).into());
                     }

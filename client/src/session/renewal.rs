@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | the server does not know the session any more | no | log in again, repeat |
 //! | the server has ended the session | no | connect and log in again, repeat |
-//! | the connection is down and could not be opened again | no | connect and log in again, repeat |
+//! | the connection is down, and nobody listens at the server's address | no | repeat: a server that restarts knows the session |
+//! | the connection is down, and the server does not want it back | no | connect and log in again, repeat |
 //! | the connection broke before the reply | perhaps | repeat what may be run twice; the rest is an error that says so |
 //! | no reply in time | perhaps | an error that says so |
 //!
@@ -40,8 +41,8 @@ pub(super) enum Remedy {
 pub(super) fn remedy(error: &Error, is_repeatable: bool) -> Remedy {
     match error.kind() {
         ErrorKind::SessionExpired => Remedy::Renew,
-        ErrorKind::ConnectionLost if !error.may_have_run() => Remedy::Renew,
-        ErrorKind::ConnectionLost if is_repeatable => Remedy::Repeat,
+        ErrorKind::ConnectionLost if !error.may_have_run() && !error.is_absence() => Remedy::Renew,
+        ErrorKind::ConnectionLost if !error.may_have_run() || is_repeatable => Remedy::Repeat,
         _ => Remedy::None,
     }
 }
@@ -122,16 +123,24 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
     fn what_may_have_run_is_repeated_only_where_that_does_no_harm() {
         let lost = || Error::new(ErrorKind::ConnectionLost, "lost");
+        let absent = || lost().with_source(Arc::new(Error::new(ErrorKind::Unreachable, "nobody listens")));
+        let unwelcome =
+            || lost().with_source(Arc::new(Error::timed_out(crate::Phase::Handshake, Duration::from_secs(1))));
         let expired = || Error::new(ErrorKind::SessionExpired, "expired");
         let timed_out = || Error::timed_out(crate::Phase::Command, Duration::from_secs(1)).after_sending();
         for (error, repeatable, expected) in [
             (lost(), true, Remedy::Renew),
             (lost(), false, Remedy::Renew),
+            (absent(), true, Remedy::Repeat),
+            (absent(), false, Remedy::Repeat),
+            (unwelcome(), false, Remedy::Renew),
             (lost().after_sending(), true, Remedy::Repeat),
             (lost().after_sending(), false, Remedy::None),
             (expired(), false, Remedy::Renew),

@@ -59,7 +59,8 @@ impl Session {
     /// [`JobRunning`](ErrorKind::JobRunning) while any job runs, [`InvalidTarget`](ErrorKind::InvalidTarget),
     /// [`NoSites`](ErrorKind::NoSites), [`NotAuthorized`](ErrorKind::NotAuthorized), those of
     /// [`Session::do_command`], and [`TimedOut`](ErrorKind::TimedOut) when not everything is back in time. A site that
-    /// refuses is no error: see [`SystemChange::site_answers`]; it is waited for in vain.
+    /// refuses is no error: see [`SystemChange::site_answers`]; it is waited for in vain. When the answer is lost and all
+    /// is back in time, that is a restart of which nothing was said.
     ///
     /// # Cancel safety
     /// The server may restart although the future was dropped.
@@ -84,7 +85,8 @@ impl Session {
     /// with sites, [`Refused`](ErrorKind::Refused) when a site refuses (the others shut down),
     /// [`InvalidTarget`](ErrorKind::InvalidTarget), [`NoSites`](ErrorKind::NoSites),
     /// [`NotAuthorized`](ErrorKind::NotAuthorized), those of [`Session::do_command`], and
-    /// [`TimedOut`](ErrorKind::TimedOut) when not everything is gone in time.
+    /// [`TimedOut`](ErrorKind::TimedOut) when not everything is gone in time. When the answer is lost and all are gone in
+    /// time, that is a shutdown of which nothing was said.
     ///
     /// # Cancel safety
     /// The server may shut down although the future was dropped.
@@ -159,7 +161,7 @@ impl SystemRestart {
         let Some(patience) = patience else { return session.run(&Restart(&targets)).await };
         // A server that cannot say what there is now will say why when it is told to restart.
         let before = State::of(&session).await.unwrap_or_default();
-        let said = session.run(&Restart(&targets)).await?;
+        let said = Said::of(session.run(&Restart(&targets)).await)?;
         let is_back = |now: &State| match &targets {
             Targets::Server => now.started > before.started,
             Targets::All => now.started > before.started && now.has_anew(before.sites.keys(), &before),
@@ -167,8 +169,9 @@ impl SystemRestart {
             Targets::Sites(names) => now.has_anew(names.iter().map(crate::SiteName::as_str), &before),
         };
         // Looks that fail are those of a server that is down.
-        poll(patience, "restart", || async { State::of(&session).await.is_ok_and(|now| is_back(&now)) }).await?;
-        Ok(said)
+        said.once(
+            poll(patience, "restart", || async { State::of(&session).await.is_ok_and(|now| is_back(&now)) }).await,
+        )
     }
 }
 
@@ -179,16 +182,20 @@ impl SystemShutdown {
             (Targets::Sites(_), Some(_)) => session.run(&SiteTokens).await.unwrap_or_default(),
             _ => BTreeMap::new(),
         };
-        let said = session.run(&Shutdown(&targets)).await?;
         let ends_server = !matches!(targets, Targets::Sites(_));
+        let answer = session.run(&Shutdown(&targets)).await;
+        let Some(patience) = patience else {
+            let said = answer?;
+            if ends_server {
+                session.close().await;
+            }
+            return Ok(said);
+        };
+        let said = Said::of(answer)?;
         if ends_server {
             session.close().await;
-        }
-        let Some(patience) = patience else { return Ok(said) };
-        if ends_server {
             let address = (session.kit().host().to_owned(), session.kit().port());
-            poll(patience, "shutdown", || is_down(&address)).await?;
-            return Ok(said);
+            return said.once(poll(patience, "shutdown", || is_down(&address)).await);
         }
         let names: Vec<&str> = match &targets {
             Targets::Sites(names) if !names.is_empty() => names.iter().map(crate::SiteName::as_str).collect(),
@@ -198,8 +205,33 @@ impl SystemShutdown {
             let now = session.run(&SiteTokens).await;
             now.is_ok_and(|now| names.iter().all(|name| !now.contains_key(*name)))
         };
-        poll(patience, "shutdown", are_gone).await?;
-        Ok(said)
+        said.once(poll(patience, "shutdown", are_gone).await)
+    }
+}
+
+/// What was said to a command that is waited for. Whoever is going down may take its answer along; then what happens next
+/// tells whether it was carried out.
+enum Said {
+    Answer(SystemChange),
+    Nothing(Error),
+}
+
+impl Said {
+    fn of(answer: Result<SystemChange>) -> Result<Self> {
+        match answer {
+            Ok(said) => Ok(Self::Answer(said)),
+            Err(error) if error.may_have_run() => Ok(Self::Nothing(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What was said, when it came true.
+    fn once(self, came_true: Result<()>) -> Result<SystemChange> {
+        match (self, came_true) {
+            (Self::Answer(said), came_true) => came_true.map(|()| said),
+            (Self::Nothing(_), Ok(())) => Ok(SystemChange::default()),
+            (Self::Nothing(lost), Err(_)) => Err(lost),
+        }
     }
 }
 
