@@ -4,6 +4,7 @@
 #[path = "support/job_folder.rs"]
 mod job_folder;
 
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use flare_client::{ErrorKind, JobId, JobQuery, MonitorOptions, Session, StartupKit};
@@ -176,4 +177,33 @@ async fn a_download_that_cannot_be_finished_leaves_nothing() {
     let download = async { hasty.download_job_result(&job_id).destination(place.path()).await };
     assert!(tokio::time::timeout(Duration::from_millis(200), download).await.is_err());
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_download_that_is_dropped_is_given_up_by_the_server_too() {
+    let (server, job) = (server().await, job());
+    let session = log_in(&server).await;
+    let job_id = session.submit_job(job.path()).await.unwrap();
+    let options = MonitorOptions::new().timeout(LIMIT).poll_interval(Duration::from_millis(10)).unwrap();
+    session.wait_for_job(&job_id, &options).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let (begun, first_piece) = tokio::sync::oneshot::channel();
+    let mut begun = Some(begun);
+    let download = session.download_job_result(&job_id).destination(place.path()).on_progress(move |_| {
+        begun.take().map(|begun| begun.send(()));
+    });
+    let open = || server.control(|sim, _| sim.open_downloads());
+    tokio::select! {
+        biased;
+        _ = first_piece => assert!(open() > 0, "there is something to give up"),
+        folder = download.into_future() => panic!("{folder:?} was finished before it began"),
+    }
+    let given_up = async {
+        while open() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, given_up).await.expect("the server keeps what nobody wants");
+    session.close().await;
+    server.shutdown().await;
 }

@@ -3,6 +3,8 @@
 
 #[path = "support/job_folder.rs"]
 mod job_folder;
+#[path = "support/quick.rs"]
+mod quick;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,43 +12,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flare_client::{
-    ErrorKind, Item, JobQuery, JobStatus, LogFile, MonitorOptions, MonitorReturnCode, Session, StartupKit, SubmitToken,
-    Targets,
+    ErrorKind, Item, JobQuery, JobStatus, LogFile, MonitorOptions, MonitorReturnCode, SubmitToken, Targets,
 };
 use flare_simserver::faults::{Direction, Fault};
-use flare_simserver::jobs::behaviour::Rule;
-use flare_simserver::project::Role;
-use flare_simserver::{SimServer, SimServerBuilder};
 use futures_util::TryStreamExt as _;
 use serde_json::json;
 
 use job_folder::JobFolder;
+use quick::{AMPLE, SOON, log_in, quick, soon};
 
 const IDLE_LIMIT: Duration = Duration::from_secs(1800);
-const SOON: Duration = Duration::from_millis(20);
-
-/// More than anything here takes, however busy the machine is.
-const AMPLE: Duration = Duration::from_secs(60);
-
-/// A server whose jobs take a moment.
-fn quick() -> SimServerBuilder {
-    SimServer::builder().configure(|config| {
-        config.job_settings.timings.tick = Duration::from_millis(10);
-        config.job_settings.timings.start = Duration::from_millis(5);
-        config.job_settings.timings.abort = Duration::from_millis(10);
-        config.rules =
-            vec![Rule::named("*").running_for(Duration::from_millis(30)), Rule::named("endless").until_aborted()];
-    })
-}
-
-async fn log_in(server: &SimServer) -> Session {
-    let kit = StartupKit::open(server.admin_kit(Role::ProjectAdmin).unwrap()).unwrap();
-    Session::builder(kit).reconnect_timeout(AMPLE).connect().await.unwrap()
-}
-
-fn soon() -> MonitorOptions {
-    MonitorOptions::new().timeout(AMPLE).poll_interval(SOON).unwrap()
-}
 
 #[tokio::test]
 async fn a_job_comes_back_as_it_was_submitted() {
@@ -135,6 +110,23 @@ async fn submissions_without_a_token_are_jobs_of_their_own() {
     let meta = session.wait_for_job(&unsigned, &soon()).await.unwrap();
     assert_eq!(meta.status, Some(JobStatus::FailedToRun));
     session.close().await;
+}
+
+#[tokio::test]
+async fn jobs_may_be_called_what_the_official_client_takes_for_an_error() {
+    let server = quick().start().await.unwrap();
+    let session = log_in(&server).await;
+    let words = ["session_inactive", "wrong server", "Failed to communicate", "invalid client", "not authorized"];
+    for word in words {
+        let meta = json!({"name": word, "resource_spec": {}, "min_clients": 1, "deploy_map": {"app": ["@ALL"]}});
+        let job_id = session.submit_job(JobFolder::new("unlucky").meta(&meta).path()).await.unwrap();
+        assert_eq!(session.get_job_meta(&job_id).await.unwrap().name.as_deref(), Some(word));
+        let found = session.list_jobs(&JobQuery::new().name_prefix(word).unwrap()).await.unwrap();
+        assert_eq!(found.len(), 1, "{word}");
+    }
+    assert_eq!(session.list_jobs(&JobQuery::new()).await.unwrap().len(), words.len());
+    session.close().await;
+    server.shutdown().await;
 }
 
 #[tokio::test]

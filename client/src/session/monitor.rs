@@ -99,7 +99,8 @@ impl MonitorOptions {
         Self::default()
     }
 
-    /// Waits no longer than this; zero waits for ever. The time is compared before each poll, so there is always one.
+    /// Waits no longer than this; zero waits for ever. The time is compared before each poll but the first, so that there is
+    /// always one.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = (!timeout.is_zero()).then_some(timeout);
@@ -222,9 +223,6 @@ impl Session {
         let started = Instant::now();
         let mut misses = Misses::default();
         loop {
-            if options.timeout.is_some_and(|timeout| started.elapsed() > timeout) {
-                return Ok((MonitorReturnCode::Timeout, None));
-            }
             match self.get_job_meta(job_id).await {
                 Ok(meta) => {
                     misses.forget();
@@ -238,6 +236,9 @@ impl Session {
                 Err(error) => misses.forgive(error, options.timeout.is_some())?,
             }
             sleep(options.poll_interval).await;
+            if options.timeout.is_some_and(|timeout| started.elapsed() > timeout) {
+                return Ok((MonitorReturnCode::Timeout, None));
+            }
         }
     }
 

@@ -96,6 +96,11 @@ impl Downloads {
         }
     }
 
+    /// How many files are offered and neither downloaded nor given up.
+    pub(super) fn open(&self) -> usize {
+        self.entries.values().filter(|entry| matches!(entry.file, Download::File(_))).count()
+    }
+
     /// A client does not want a file any more.
     pub(super) fn cancel(&mut self, reference: &str) {
         self.entries.remove(reference);

@@ -402,6 +402,12 @@ impl Sim {
         self.downloads.finish(now, reference);
     }
 
+    /// How many files are offered for download and neither downloaded nor given up.
+    #[must_use]
+    pub fn open_downloads(&self) -> usize {
+        self.downloads.open()
+    }
+
     /// A client does not want a file any more.
     pub(crate) fn cancel_download(&mut self, reference: &str) {
         self.downloads.cancel(reference);
