@@ -66,12 +66,12 @@ struct State {
 impl State {
     /// Writes what has changed. Every reply is sent after this: what it says is on disk then.
     fn keep(&mut self) -> Result<(), StateError> {
-        self.unwritten.note(self.sim.jobs_mut());
+        self.unwritten.note(&mut self.sim);
         let Some(store) = &mut self.store else {
             self.unwritten.clear();
             return Ok(());
         };
-        store.write(&self.unwritten.changes(self.sim.jobs()))?;
+        store.write(&self.unwritten.changes(&self.sim))?;
         self.unwritten.clear();
         Ok(())
     }
@@ -492,15 +492,19 @@ impl Driver {
     fn advance(&self, state: &mut State) {
         let now = state.time.now();
         let effects = state.sim.advance(now);
-        state.keep_or_warn();
+        let kept = state.keep();
+        if let Err(error) = &kept {
+            unwritable(error);
+        }
         for effect in effects {
             match effect {
                 Effect::Answered { ticket, reply } => {
                     // A connection that is gone meanwhile does not want it any more.
                     if let Some(Waiting { mailbox, upload }) = state.waiting.remove(&ticket) {
-                        let answer = match upload {
-                            Some(code) => piece_answer(code, Some(reply.to_json())),
-                            None => answer(&reply),
+                        let answer = match (&kept, upload) {
+                            (Err(error), _) => unwritable(error),
+                            (Ok(()), Some(code)) => piece_answer(code, Some(reply.to_json())),
+                            (Ok(()), None) => answer(&reply),
                         };
                         let _ = mailbox.try_send(Mail::Answer { ticket, answer });
                     }
@@ -542,7 +546,8 @@ struct PieceRequest {
 fn unwritable(error: &StateError) -> Answer {
     let cause = std::error::Error::source(error).map(ToString::to_string);
     tracing::error!(%error, cause, "the state cannot be written");
-    Answer::failure(ReturnCode::ProcessException, &error.to_string())
+    let why = cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    Answer::failure(ReturnCode::ProcessException, &why)
 }
 
 fn unreadable(error: &std::io::Error) -> Answer {

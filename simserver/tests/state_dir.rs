@@ -8,10 +8,12 @@ mod serving;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write as _};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flare_wire::RequestError;
+use flare_wire::cell::ReturnCode;
 use flare_wire::endpoint::OutgoingRequest;
 use flare_wire::hci::{Reply, Request};
 use flare_wire::transfer::upload::{self, Piece, PieceReply, UploadContext};
@@ -34,21 +36,26 @@ impl Home {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn serve(&self, port: u16) -> Serving {
+    fn arguments(&self, port: u16) -> Vec<String> {
         let path = |name: &str| self.0.path().join(name).to_str().unwrap().to_owned();
         let (workspace, state, port) = (path("ws"), path("state"), port.to_string());
         // Nobody waits for these jobs, so none of them runs.
-        Serving::start(&[
-            "serve",
-            "--workspace",
-            &workspace,
-            "--state-dir",
-            &state,
-            "--port",
-            &port,
-            "--clock",
-            "manual",
-        ])
+        let options = ["serve", "--workspace", &workspace, "--state-dir", &state, "--port", &port, "--clock", "manual"];
+        options.map(str::to_owned).to_vec()
+    }
+
+    fn serve(&self, port: u16) -> Serving {
+        let arguments = self.arguments(port);
+        Serving::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The same, when no file may become larger than this.
+    fn serve_with_files_up_to(&self, kibibytes: u32, port: u16) -> Serving {
+        let mut command = Command::new("bash");
+        // Without the signal that goes with it, writing beyond the limit is an error like that of a full disk.
+        let script = format!("trap '' XFSZ; ulimit -f {kibibytes}; exec \"$@\"");
+        command.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_flare-simserver")]).args(self.arguments(port));
+        Serving::run(&mut command)
     }
 
     fn archives(&self) -> usize {
@@ -202,5 +209,70 @@ async fn a_session_goes_on_after_the_program_was_ended_and_started_again() {
     let mut client = connect(port, serving.kits()).await;
     assert_eq!(job_names(&mut client, &session).await.into_keys().collect::<Vec<_>>(), [clone]);
     assert_eq!(home.archives(), 1, "the clone needs the archive of its original");
+    drop(serving);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn studies_and_disabled_clients_outlive_sigkill() {
+    let home = Home::new();
+    let serving = home.serve(0);
+    let port = serving.port();
+    let mut client = connect(port, serving.kits()).await;
+    let session = client.log_in().await;
+    for line in ["register_study trial --site-org nvidia:site-1", "disable_client site-2 ghost"] {
+        client.reply(command(&request(&session, line))).await;
+    }
+    assert_eq!(serving.end("-KILL"), None);
+
+    let serving = home.serve(port);
+    let mut client = connect(port, serving.kits()).await;
+    let mut ask = async |line: &str| client.reply(command(&request(&session, line))).await.to_json();
+    let shown = ask("show_study trial").await;
+    assert!(shown.contains(r#""site_orgs": {"nvidia": ["site-1"]}"#), "{shown}");
+    let status = ask("check_status server").await;
+    assert!(status.contains("Registered clients: 1 "), "{status}");
+    let files = ask("cat server study_registry.json").await;
+    assert!(files.contains("trial"), "{files}");
+    let files = ask("cat server disabled_clients.json").await;
+    assert!(files.contains("ghost") && files.contains("site-2"), "{files}");
+    let enabled = ask("enable_client ghost").await;
+    assert!(enabled.contains(r#""was_disabled": true"#), "{enabled}");
+    drop(serving);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_written_is_not_acknowledged() {
+    let home = Home::new();
+    // The store takes some more than 4 MiB in the beginning.
+    let serving = home.serve_with_files_up_to(6 * 1024, 0);
+    let port = serving.port();
+    let mut client = connect(port, serving.kits()).await;
+    let session = client.log_in().await;
+    let filler = "x".repeat(100_000);
+    let mut acknowledged = Vec::new();
+    let (code, text) = loop {
+        let name = format!("trial-{}", acknowledged.len());
+        let registered = request(&session, &format!("register_study {name} --site-org nvidia:site-1"));
+        client.reply(command(&registered)).await;
+        acknowledged.push(name.clone());
+        let user = request(&session, &format!("add_study_user {name} {filler}"));
+        match client.ask(command(&user), PATIENCE).await {
+            Ok(_) => assert!(acknowledged.len() < 1000, "the limit does not hold"),
+            Err(RequestError::Failed { code, text }) => break (code, text),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(code, ReturnCode::ProcessException);
+    assert!(text.starts_with("cannot use the store in ") && text.contains("File too large"), "{text}");
+    let listed = client.ask(command(&request(&session, "list_jobs")), PATIENCE).await;
+    assert!(matches!(listed, Err(RequestError::Failed { .. })), "until it can be written nothing is acknowledged");
+    assert_eq!(serving.end("-KILL"), None);
+
+    let serving = home.serve(port);
+    let mut client = connect(port, serving.kits()).await;
+    for name in acknowledged {
+        let shown = client.reply(command(&request(&session, &format!("show_study {name}")))).await.to_json();
+        assert!(shown.contains("site_orgs"), "{name} was acknowledged: {shown}");
+    }
     drop(serving);
 }

@@ -46,6 +46,7 @@ pub use files::{Node, NodeKind, PathError, VirtualFiles};
 pub(crate) use registration::Proof;
 pub use registration::RegistrationRefusal;
 pub use sessions::Session;
+pub(crate) use sim::{ChangedRegistries, DISABLED_CLIENTS, STUDY_REGISTRY};
 pub use sim::{Effect, Sim, Ticket};
 pub use sites::{Asker, Site, SiteAnswer, SiteIndex, SiteReply, SiteRequest, Sites};
 pub use studies::{Study, StudyRegistry, StudyRegistryError};

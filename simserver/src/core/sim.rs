@@ -2,8 +2,10 @@
 //!
 //! - `process` — how the server ends and starts, and how time passes for it
 //! - `sites` — what it does with its sites
+//! - `registries` — the files that a real server keeps of studies and disabled clients
 
 mod process;
+mod registries;
 mod sites;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -29,15 +31,10 @@ use crate::jobs::lifecycle::{DownloadFile, JobSettings, Jobs};
 use crate::jobs::meta::JobMeta;
 use crate::jobs::store::StoredJob;
 use process::Process;
+pub(crate) use registries::{ChangedRegistries, DISABLED_CLIENTS, STUDY_REGISTRY};
 
 /// Replies that wait for a slow or silent site. Each holds one reply; the connections bound how many they have.
 const MAX_WAITING: usize = 16_384;
-
-/// The file of the study registry, in the server's workspace.
-const STUDY_REGISTRY: &str = "study_registry.json";
-
-/// The file of the clients that are not let in, in the server's workspace.
-const DISABLED_CLIENTS: &str = "disabled_clients.json";
 
 /// Stands for a reply that comes later, see [`Effect::Answered`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,6 +95,7 @@ pub struct Sim {
     tickets: u64,
     effects: VecDeque<Effect>,
     process: Process,
+    changed: ChangedRegistries,
 }
 
 impl Sim {
@@ -155,6 +153,7 @@ impl Sim {
             tickets: 0,
             effects: VecDeque::new(),
             process: Process::Serves,
+            changed: ChangedRegistries::default(),
         })
     }
 
@@ -323,23 +322,6 @@ impl Sim {
     /// Writes a command to the audit log; returns the id of the event.
     pub(crate) fn audit(&mut self, now: Moment, user: &str, line: &str) -> String {
         logs::audit_command(&mut self.files, now, self.clock, &mut self.random, user, line)
-    }
-
-    /// The study registry, when the server has one.
-    #[must_use]
-    pub const fn studies(&self) -> Option<&StudyRegistry> {
-        self.studies.as_ref()
-    }
-
-    /// Replaces the study registry, as editing the file of a real server and restarting it does.
-    pub fn set_studies(&mut self, studies: Option<StudyRegistry>) {
-        self.studies = studies;
-    }
-
-    /// Replaces the study registry after a command changed it, which writes its file.
-    pub(crate) fn change_studies(&mut self, now: Moment, studies: StudyRegistry) {
-        self.files.insert(STUDY_REGISTRY, studies.to_json().into_bytes(), 0o600, now);
-        self.studies = Some(studies);
     }
 
     // ---- jobs ------------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ impl SimServerBuilder {
         self
     }
 
-    /// Where jobs, their archives and submit records are kept, so that another server that is started with the same
+    /// Where jobs, their archives, submit records, studies and disabled clients are kept, so that another server that is started with the same
     /// directory, the same workspace and the same port goes on where this one ended, however it ended. A reply is sent
     /// when what it says is on disk. Without a directory they go with the server.
     ///
@@ -325,9 +325,9 @@ impl SimServerBuilder {
         for change in &self.configure {
             change(&mut config)?;
         }
-        found.replace(&mut config.jobs);
+        found.replace(&mut config);
         let mut sim = Sim::new(config, random.fork(), now).map_err(PkiError::BadCertificate)?;
-        found.restore(sim.jobs_mut());
+        found.restore(&mut sim, now);
         let prefix = "flare-simserver-";
         let scratch = match &store {
             // Archives are moved from there, so it has to be on the same disk.

@@ -1,7 +1,7 @@
 //! What a server keeps on disk, so that nothing is lost once its reply was sent, whatever ends the process.
 //!
 //! ```text
-//! <state>/jobs.redb        jobs and submit records, in one transactional store
+//! <state>/jobs.redb        jobs, submit records, study registry, disabled clients, in one transactional store
 //! <state>/archives/<uuid>  the uploaded archives, which several jobs may share
 //! <state>/incoming/        what is on its way; worth nothing when the process ends
 //! ```
@@ -16,12 +16,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use flare_wire::Moment;
 use flare_wire::hci::JsonObject;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use tempfile::TempPath;
 
 use crate::blob::Blob;
-use crate::jobs::lifecycle::Jobs;
+use crate::core::{ChangedRegistries, DISABLED_CLIENTS, STUDY_REGISTRY, Sim, SimConfig, StudyRegistry};
 use crate::jobs::store::StoredJob;
 use crate::jobs::submit_records::{Scope, SubmitRecord};
 
@@ -32,6 +33,8 @@ use record::JobRecord;
 const JOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("jobs");
 /// How often the directory was opened.
 const STARTS: TableDefinition<'_, (), u64> = TableDefinition::new("starts");
+/// What a real server keeps in a file of its own, by the name of the file, once a command has changed it.
+const FILES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("files");
 /// Every submit record by its scope, both as JSON.
 const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("submit_records");
 
@@ -52,11 +55,22 @@ pub(crate) struct Found {
     pub(crate) records: Vec<SubmitRecord>,
     /// How often the directory was opened before.
     pub(crate) starts: u64,
+    /// The study registry, when a command has ever changed it.
+    pub(crate) studies: Option<StudyRegistry>,
+    /// The clients that are not let in, when a command has ever changed them.
+    pub(crate) disabled: Option<Vec<String>>,
 }
 
 impl Found {
-    /// Takes those of the `metas` out that are here as well: what became of a job counts more than how it began.
-    pub(crate) fn replace(&self, metas: &mut Vec<JsonObject>) {
+    /// Takes out of a configuration what is here as well: what became of something counts more than how it began.
+    pub(crate) fn replace(&self, config: &mut SimConfig) {
+        if let Some(studies) = &self.studies {
+            config.studies = Some(studies.clone());
+        }
+        if let Some(disabled) = &self.disabled {
+            config.disabled_clients.clone_from(disabled);
+        }
+        let metas = &mut config.jobs;
         if !metas.is_empty() && !self.jobs.is_empty() {
             let found: HashSet<&str> = self.jobs.iter().map(|job| job.meta.job_id()).collect();
             let id = |meta: &JsonObject| meta.get("job_id").and_then(|id| id.as_str()).map(str::to_owned);
@@ -64,8 +78,10 @@ impl Found {
         }
     }
 
-    /// Gives everything back to a server.
-    pub(crate) fn restore(self, jobs: &mut Jobs<Blob>) {
+    /// Gives everything back to a server that starts `now`.
+    pub(crate) fn restore(self, sim: &mut Sim, now: Moment) {
+        sim.rewrite_registries(now, self.studies.is_some(), self.disabled.is_some());
+        let jobs = sim.jobs_mut();
         for job in self.jobs {
             jobs.restore_job(job);
         }
@@ -83,20 +99,32 @@ impl Found {
 pub(crate) struct Unwritten {
     jobs: BTreeSet<String>,
     records: BTreeSet<Scope>,
+    registries: ChangedRegistries,
 }
 
 impl Unwritten {
     /// Adds what has changed since the last call.
-    pub(crate) fn note(&mut self, jobs: &mut Jobs<Blob>) {
+    pub(crate) fn note(&mut self, sim: &mut Sim) {
+        self.registries |= sim.take_changed_registries();
+        let jobs = sim.jobs_mut();
         self.jobs.extend(jobs.take_changed_jobs());
         self.records.extend(jobs.take_changed_records());
     }
 
     /// The present state of all of it.
-    pub(crate) fn changes<'a>(&'a self, jobs: &'a Jobs<Blob>) -> Changes<'a> {
+    pub(crate) fn changes<'a>(&'a self, sim: &'a Sim) -> Changes<'a> {
+        let jobs = sim.jobs();
+        let mut files = Vec::new();
+        if self.registries.studies {
+            files.push((STUDY_REGISTRY, sim.studies().map(StudyRegistry::to_json)));
+        }
+        if self.registries.disabled {
+            files.push((DISABLED_CLIENTS, Some(sim.disabled_clients_json())));
+        }
         Changes {
             jobs: self.jobs.iter().map(|id| (id.as_str(), jobs.store().get(id))).collect(),
             records: self.records.iter().filter_map(|scope| jobs.records().get(scope)).collect(),
+            files,
         }
     }
 
@@ -104,6 +132,7 @@ impl Unwritten {
     pub(crate) fn clear(&mut self) {
         self.jobs.clear();
         self.records.clear();
+        self.registries = ChangedRegistries::default();
     }
 }
 
@@ -143,7 +172,7 @@ impl StateStore {
     /// Writes what has changed, and returns when it is on disk. After a failure the same changes are to be written again:
     /// nothing of them is there.
     pub(crate) fn write(&mut self, changes: &Changes<'_>) -> Result<(), StateError> {
-        if changes.jobs.is_empty() && changes.records.is_empty() {
+        if changes.jobs.is_empty() && changes.records.is_empty() && changes.files.is_empty() {
             return Ok(());
         }
         self.commit(changes).map_err(StateError::store(&self.directory))?;
@@ -178,6 +207,13 @@ impl StateStore {
                 let value = serde_json::Value::Object(record.to_json()).to_string();
                 records.insert(record::scope_key(&record.scope).as_str(), value.as_bytes())?;
             }
+            let mut files = transaction.open_table(FILES)?;
+            for (name, text) in &changes.files {
+                match text {
+                    Some(text) => drop(files.insert(*name, text.as_bytes())?),
+                    None => drop(files.remove(*name)?),
+                }
+            }
         }
         transaction.commit()?;
         Ok(())
@@ -204,6 +240,15 @@ impl StateStore {
             let damaged = || StateError::Damaged { directory: self.directory.clone(), what: format!("record {scope}") };
             let fields = serde_json::from_slice(&row).map_err(|_| damaged())?;
             found.records.push(SubmitRecord::from_json(&fields).ok_or_else(damaged)?);
+        }
+        for (name, row) in self.rows(FILES).map_err(&store)? {
+            let damaged = || StateError::Damaged { directory: self.directory.clone(), what: format!("file {name}") };
+            let text = std::str::from_utf8(&row).map_err(|_| damaged())?;
+            match name.as_str() {
+                STUDY_REGISTRY => found.studies = Some(StudyRegistry::from_json(text).map_err(|_| damaged())?),
+                DISABLED_CLIENTS => found.disabled = Some(disabled_clients(text).ok_or_else(damaged)?),
+                _ => return Err(damaged()),
+            }
         }
         Ok(found)
     }
@@ -249,11 +294,13 @@ impl StateStore {
 }
 
 /// What is to be written at once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Changes<'a> {
     /// Jobs by id; none for one that was deleted.
     jobs: Vec<(&'a str, Option<&'a StoredJob<Blob>>)>,
     records: Vec<&'a SubmitRecord>,
+    /// Files by name; none for one that was removed.
+    files: Vec<(&'static str, Option<String>)>,
 }
 
 /// Moves uploaded files into a state directory, without the lock of its server.
@@ -277,6 +324,13 @@ impl Adopter {
             Err(source) => Err(StateError::io("write", &path, source)),
         }
     }
+}
+
+/// The names in `{"disabled_clients": [...]}`.
+fn disabled_clients(text: &str) -> Option<Vec<String>> {
+    let file: serde_json::Value = serde_json::from_str(text).ok()?;
+    let names = file.get("disabled_clients")?.as_array()?;
+    names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
 }
 
 fn entries(directory: &Path) -> Result<Vec<PathBuf>, StateError> {

@@ -1,11 +1,9 @@
 use std::sync::Arc;
 
-use flare_wire::Moment;
 
 use super::*;
-use crate::jobs::behaviour::{Behaviours, WorkspaceEntry, WorkspaceFile};
+use crate::jobs::behaviour::{WorkspaceEntry, WorkspaceFile};
 use crate::jobs::content::{AppContent, JobContent};
-use crate::jobs::lifecycle::JobSettings;
 use crate::jobs::meta::JobMeta;
 use crate::jobs::signature::Trust;
 use crate::jobs::submitter::Submitter;
@@ -40,11 +38,11 @@ fn upload(store: &StateStore, name: &str) -> Blob {
 }
 
 fn put(store: &mut StateStore, job: &StoredJob<Blob>) {
-    store.write(&Changes { jobs: vec![(job.meta.job_id(), Some(job))], records: Vec::new() }).unwrap();
+    store.write(&Changes { jobs: vec![(job.meta.job_id(), Some(job))], ..Changes::default() }).unwrap();
 }
 
 fn delete(store: &mut StateStore, job_id: &str) {
-    store.write(&Changes { jobs: vec![(job_id, None)], records: Vec::new() }).unwrap();
+    store.write(&Changes { jobs: vec![(job_id, None)], ..Changes::default() }).unwrap();
 }
 
 fn archives(directory: &Path) -> Vec<String> {
@@ -107,13 +105,28 @@ fn submit_records_come_back() {
         "job_folder_name": "n", "job_content_hash": "sha256:0", "submit_time": "now",
     });
     let record = SubmitRecord::from_json(record.as_object().unwrap()).unwrap();
-    let mut jobs: Jobs<Blob> = Jobs::new(JobSettings::default(), Behaviours::new(Vec::new()), Moment::default());
-    jobs.restore_record(record.clone());
-    let mut unwritten = Unwritten::default();
-    unwritten.note(&mut jobs);
-    store.write(&unwritten.changes(&jobs)).unwrap();
+    store.write(&Changes { records: vec![&record], ..Changes::default() }).unwrap();
     drop(store);
     assert_eq!(StateStore::open(directory.path()).unwrap().1.records, [record]);
+}
+
+#[test]
+fn registries_come_back_and_one_that_was_removed_does_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut store, found) = StateStore::open(directory.path()).unwrap();
+    assert!(found.studies.is_none() && found.disabled.is_none(), "nothing was ever changed");
+    let studies = r#"{"format_version": "1.0", "studies": {"trial": {"admins": ["a@b.c"], "site_orgs": {}}}}"#;
+    let disabled = r#"{"disabled_clients": ["site-2"]}"#;
+    let files = vec![(STUDY_REGISTRY, Some(studies.to_owned())), (DISABLED_CLIENTS, Some(disabled.to_owned()))];
+    store.write(&Changes { files, ..Changes::default() }).unwrap();
+    drop(store);
+    let (mut store, found) = StateStore::open(directory.path()).unwrap();
+    assert_eq!(found.disabled, Some(vec!["site-2".to_owned()]));
+    assert_eq!(found.studies.unwrap().study("trial").unwrap().users, ["a@b.c"]);
+    store.write(&Changes { files: vec![(STUDY_REGISTRY, None)], ..Changes::default() }).unwrap();
+    drop(store);
+    let (_, found) = StateStore::open(directory.path()).unwrap();
+    assert!(found.studies.is_none() && found.disabled.is_some());
 }
 
 #[test]

@@ -29,7 +29,12 @@ pub(crate) struct Serving {
 impl Serving {
     /// Starts it and waits for the line it prints when it is ready.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut process = simserver(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        Self::run(&mut simserver(arguments))
+    }
+
+    /// The same with a command that leads to it.
+    pub(crate) fn run(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let ready = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line:?}"));

@@ -153,6 +153,7 @@ impl Sim {
         self.passes = Passes::new(now);
         self.sessions = Sessions::new(self.passes);
         self.jobs.restart(now);
+        self.reread_studies();
         logs::server_started(&mut self.files, now, self.clock);
         self.sites.find_server(now);
     }

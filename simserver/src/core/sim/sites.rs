@@ -6,7 +6,7 @@ use std::time::Duration;
 use flare_wire::Moment;
 use serde_json::{Value, json};
 
-use super::{DISABLED_CLIENTS, Sim};
+use super::Sim;
 use crate::core::config::SiteBehaviour;
 use crate::core::shell::NotModelled;
 use crate::core::sites::{Absence, Around, Asker, SiteAnswer, SiteIndex, SiteRequest, Sites};
@@ -94,19 +94,6 @@ impl Sim {
         let shown = if was_disabled { "True" } else { "False" };
         self.log_of_clients(now, &format!("Client {name} enabled. Was disabled: {shown}"));
         was_disabled
-    }
-
-    /// The clients that are not let in, as the server keeps them.
-    #[must_use]
-    pub fn disabled_clients(&self) -> &[String] {
-        &self.disabled
-    }
-
-    fn write_disabled(&mut self, now: Moment) {
-        let mut names: Vec<&str> = self.disabled.iter().map(String::as_str).collect();
-        names.sort_unstable();
-        let text = format!("{:#}", json!({"disabled_clients": names}));
-        self.files.insert(DISABLED_CLIENTS, text.into_bytes(), 0o600, now);
     }
 
     /// Sites end and start anew: each comes back by itself.
