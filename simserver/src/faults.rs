@@ -50,9 +50,11 @@ enum Action {
 /// let third_is_lost = Fault::on(Direction::ToClient).nth_frame(3).drop_frame();
 /// let slow_downloads =
 ///     Fault::on(Direction::ToServer).about("download_service__").delay(Duration::from_millis(50));
+/// let nobody_registers = Fault::on(Direction::ToServer).about("task").on_topic("register").drop_frame();
 /// ```
 ///
-/// In a scenario file a fault is a mapping of its parts: `{direction: to-client, nth: 3, action: drop}`. The actions are
+/// In a scenario file a fault is a mapping of its parts, of which `nth`, `channel` and `topic` may be missing:
+/// `{direction: to-client, nth: 3, channel: task, topic: register, action: drop}`. The actions are
 /// `cut-before`, `cut-after`, `drop`, `corrupt`, `silence` and `{delay: SECONDS}`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +66,9 @@ pub struct Fault {
     /// Only messages on this channel.
     #[serde(default)]
     channel: Option<String>,
+    /// Only messages with this topic.
+    #[serde(default)]
+    topic: Option<String>,
     action: Action,
 }
 
@@ -72,7 +77,7 @@ impl Fault {
     /// below say otherwise.
     #[must_use]
     pub const fn on(direction: Direction) -> Self {
-        Self { direction, nth: None, channel: None, action: Action::Drop }
+        Self { direction, nth: None, channel: None, topic: None, action: Action::Drop }
     }
 
     /// Strikes once, at this frame, counted from 1 over all connections since the fault was injected.
@@ -87,6 +92,14 @@ impl Fault {
     #[must_use]
     pub fn about(mut self, channel: &str) -> Self {
         self.channel = Some(channel.to_owned());
+        self
+    }
+
+    /// Looks only at messages with this topic, such as `register` or `command`, and does not count the others. Together
+    /// with [`Fault::about`] both have to fit.
+    #[must_use]
+    pub fn on_topic(mut self, topic: &str) -> Self {
+        self.topic = Some(topic.to_owned());
         self
     }
 
@@ -237,17 +250,23 @@ impl Faults {
 
 impl Fault {
     fn is_about(&self, frame: &Bytes) -> bool {
-        let Some(channel) = self.channel.as_deref() else { return true };
-        channel_of(frame).is_some_and(|found| found == channel)
+        if self.channel.is_none() && self.topic.is_none() {
+            return true;
+        }
+        let fits = |wanted: &Option<String>, found: Option<String>| wanted.is_none() || *wanted == found;
+        subject_of(frame).is_some_and(|(channel, topic)| fits(&self.channel, channel) && fits(&self.topic, topic))
     }
 }
 
-/// The channel of a message, or of the stream that it is a part of.
-fn channel_of(frame: &Bytes) -> Option<String> {
+/// Channel and topic of a message, or of the stream that it is a part of.
+fn subject_of(frame: &Bytes) -> Option<(Option<String>, Option<String>)> {
     let frame = Frame::decode(frame.clone()).ok().filter(|frame| frame.kind == FrameKind::Data)?;
     let message = Message::from_frame(&frame).ok()?;
-    let text = |name| message.headers.text(name);
-    text(headers::STREAM_CHANNEL).or_else(|| text(headers::CHANNEL)).map(str::to_owned)
+    let text = |of_stream, of_message| {
+        let text = message.headers.text(of_stream).or_else(|| message.headers.text(of_message));
+        text.map(str::to_owned)
+    };
+    Some((text(headers::STREAM_CHANNEL, headers::CHANNEL), text(headers::STREAM_TOPIC, headers::TOPIC)))
 }
 
 /// Changes a byte in the middle of what follows the prefix: lengths stay as they are, so that the frames behind it can
@@ -311,9 +330,28 @@ mod tests {
         assert_eq!(guard.frames_seen(), 0);
         for frame in &flare_fixtures::vector("plain_command").frames {
             let raw = Bytes::from(frame.raw.clone());
-            let is_hci = channel_of(&raw).as_deref() == Some("hci_channel");
+            let is_hci = subject_of(&raw).is_some_and(|(channel, _)| channel.as_deref() == Some("hci_channel"));
             assert_eq!(faults.fate(Direction::ToServer, raw.clone()) == Fate::Lost, is_hci);
         }
         assert!(guard.frames_seen() > 0);
+    }
+    #[test]
+    fn a_fault_about_a_topic_looks_at_nothing_else_and_wants_the_channel_as_well() {
+        let faults = Arc::new(Faults::default());
+        let frames: Vec<Bytes> =
+            flare_fixtures::vector("plain_command").frames.iter().map(|frame| frame.raw.clone().into()).collect();
+        let lost = |fault: Fault| {
+            let _guard = faults.inject(fault);
+            frames.iter().map(|raw| faults.fate(Direction::ToServer, raw.clone()) == Fate::Lost).collect::<Vec<_>>()
+        };
+        let commands: Vec<bool> = frames
+            .iter()
+            .map(|raw| subject_of(raw).is_some_and(|(_, topic)| topic.as_deref() == Some("command")))
+            .collect();
+        assert!(commands.contains(&true) && commands.contains(&false), "{commands:?}");
+        assert_eq!(lost(Fault::on(Direction::ToServer).on_topic("command")), commands);
+        assert_eq!(lost(Fault::on(Direction::ToServer).about("hci_channel").on_topic("command")), commands);
+        let elsewhere = lost(Fault::on(Direction::ToServer).about("task").on_topic("command"));
+        assert!(!elsewhere.contains(&true));
     }
 }

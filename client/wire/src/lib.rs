@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! hci        command lines, JSON replies            auth, certificate, sign    who is who
-//! transfer   uploads and downloads
+//! transfer   uploads and downloads                  job                        words for where a job stands
 //! endpoint   one connection: handshake, requests and replies, streams, heartbeat
 //! stream     blobs as chunks: window, acknowledgements, repeats
 //! cell       messages: headers and payload          fobs, msgpack              encodings
@@ -60,6 +60,7 @@ mod error;
 pub mod fobs;
 pub mod frame;
 pub mod hci;
+pub mod job;
 #[cfg(feature = "link")]
 pub mod link;
 pub mod msgpack;

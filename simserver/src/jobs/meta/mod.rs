@@ -3,7 +3,6 @@
 //! The user's own keys come first and keep their places, also where the server overwrites their values. What later
 //! stages add is appended. Source: `reference/server-behaviour.md` section 10.2.
 
-mod status;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +14,16 @@ use serde_json::{Value, json};
 use super::python::{iso_local, iso_utc, moment_of_iso, timedelta};
 use super::submitter::Submitter;
 
-pub use status::JobStatus;
+pub use flare_wire::job::JobStatus;
 
 /// The study of sessions and jobs that name none.
 pub const DEFAULT_STUDY: &str = "default";
+
+/// True for the ends that note how long the job ran.
+const fn notes_duration(status: &JobStatus) -> bool {
+    use JobStatus::{Abnormal, Aborted, CanNotSchedule, Completed, ExecutionException};
+    matches!(status, Completed | Aborted | ExecutionException | Abnormal | CanNotSchedule)
+}
 
 /// The only storage format there is.
 const STORAGE_FORMAT: u64 = 2;
@@ -114,7 +119,7 @@ impl JobMeta {
     /// Sets the status, and what goes with it: the start, or how long it ran. A job that never started notes no
     /// duration, and neither does one that failed to run.
     pub fn set_status(&mut self, status: JobStatus, now: Moment) {
-        if status.notes_duration()
+        if notes_duration(&status)
             && let Some(start) = self.start_time()
         {
             self.set("status", status.as_str());
@@ -153,7 +158,7 @@ impl JobMeta {
     /// Status.
     #[must_use]
     pub fn status(&self) -> JobStatus {
-        JobStatus::parse(self.text("status")).unwrap_or(JobStatus::Submitted)
+        JobStatus::from(self.text("status"))
     }
 
     /// Id.

@@ -1,4 +1,4 @@
-//! The state of a job.
+//! The words for where a job stands, which both ends use.
 
 use std::fmt;
 
