@@ -221,8 +221,10 @@ impl RoleRules {
     fn read(&mut self, rights: &serde_json::Map<String, Value>) -> Result<(), PolicyError> {
         let category = |name: &str| CATEGORIES.iter().find(|(category, _)| *category == name);
         for (name, conditions) in rights {
-            if let Some((_, members)) = category(&normalized(name)) {
+            if let Some((category, members)) = category(&normalized(name)) {
                 let rule = Rule::read(conditions)?;
+                // Its own name is a right as well.
+                self.rights.insert((*category).to_owned(), rule.clone());
                 self.rights.extend(members.iter().map(|right| ((*right).to_owned(), rule.clone())));
             }
         }

@@ -36,6 +36,7 @@ pub struct SimServerBuilder {
     seed: Option<u64>,
     workspace: Option<PathBuf>,
     state_dir: Option<PathBuf>,
+    study_registry: Option<PathBuf>,
     keys: KeySource,
     handshake_timeout: Duration,
     clock: ClockMode,
@@ -55,6 +56,7 @@ impl Default for SimServerBuilder {
             seed: None,
             workspace: None,
             state_dir: None,
+            study_registry: None,
             keys: KeySource::default(),
             handshake_timeout: HANDSHAKE_TIMEOUT,
             clock: ClockMode::Real,
@@ -120,6 +122,28 @@ impl SimServerBuilder {
     /// ```
     pub fn state_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(directory.into());
+        self
+    }
+
+    /// The study registry of a real server, `study_registry.json` in its workspace, to begin with. It goes before the
+    /// studies of the project and before a registry in the server's kit; what commands change is kept elsewhere.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    ///
+    /// let directory = tempfile::tempdir()?;
+    /// let file = directory.path().join("study_registry.json");
+    /// std::fs::write(&file, r#"{"format_version": "1.0", "studies": {"trial": {"admins": [], "site_orgs": {}}}}"#)?;
+    /// let server = SimServer::builder().study_registry(&file).start().await?;
+    /// assert!(server.control(|sim, _| sim.studies().is_some_and(|studies| studies.study("trial").is_some())));
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn study_registry(mut self, file: impl Into<PathBuf>) -> Self {
+        self.study_registry = Some(file.into());
         self
     }
 
@@ -322,6 +346,9 @@ impl SimServerBuilder {
         };
         let mut config =
             kits.with_authority(|root| simulation::configure(&project, &identity, root, kits.directory(), now))?;
+        if let Some(file) = &self.study_registry {
+            config.studies = Some(simulation::read_study_registry(file)?);
+        }
         for change in &self.configure {
             change(&mut config)?;
         }
@@ -352,6 +379,7 @@ impl fmt::Debug for SimServerBuilder {
             .field("seed", &self.seed)
             .field("workspace", &self.workspace)
             .field("state_dir", &self.state_dir)
+            .field("study_registry", &self.study_registry)
             .field("keys", &self.keys)
             .finish_non_exhaustive()
     }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use crate::clock::BadClockMode;
 use crate::core::StudyRegistryError;
@@ -35,6 +36,14 @@ pub enum StartError {
     },
     /// The studies that the project declares cannot be simulated.
     Studies(StudyRegistryError),
+    /// A file that a server or a site reads when it starts cannot be read, or is not what it should be: an authorization
+    /// policy, a study registry, the list of disabled clients.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The clock cannot run that fast or slowly.
     Clock(BadClockMode),
     /// The state directory cannot be used.
@@ -50,6 +59,10 @@ pub enum StartError {
 }
 
 impl StartError {
+    pub(super) fn file(path: &Path, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::File { path: path.to_owned(), source: source.into() }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -61,6 +74,7 @@ impl StartError {
             Self::Kits(error) => error.hint(),
             Self::Expired { .. } => "provision into a new workspace",
             Self::Studies(_) => "compare the project's studies with nvflare's study registry",
+            Self::File { .. } => "correct the file, or remove it so that what provisioning made counts",
             Self::Clock(_) => "choose a factor between 0 and a million",
             Self::State(error) => error.hint(),
             Self::Scenario(error) => error.hint(),
@@ -114,6 +128,7 @@ impl fmt::Display for StartError {
             Self::Kits(_) => f.write_str("the startup kits cannot be made"),
             Self::Expired { whose } => write!(f, "the certificate of {whose} in the workspace has expired"),
             Self::Studies(_) => f.write_str("the project's studies cannot be simulated"),
+            Self::File { path, .. } => write!(f, "cannot use {}", path.display()),
             Self::Clock(_) => f.write_str("the clock cannot be simulated"),
             Self::State(_) => f.write_str("the state directory cannot be used"),
             Self::Scenario(_) => f.write_str("the scenario cannot be played"),
@@ -131,6 +146,7 @@ impl Error for StartError {
             Self::Kits(error) => Some(error),
             Self::Studies(error) => Some(error),
             Self::State(error) => Some(error),
+            Self::File { source, .. } => Some(source.as_ref()),
             Self::Scenario(error) => Some(error),
             Self::Clock(error) => Some(error),
             _ => None,

@@ -327,7 +327,7 @@ impl Adopter {
 }
 
 /// The names in `{"disabled_clients": [...]}`.
-fn disabled_clients(text: &str) -> Option<Vec<String>> {
+pub(crate) fn disabled_clients(text: &str) -> Option<Vec<String>> {
     let file: serde_json::Value = serde_json::from_str(text).ok()?;
     let names = file.get("disabled_clients")?.as_array()?;
     names.iter().map(|name| name.as_str().map(str::to_owned)).collect()

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-
 use super::*;
 use crate::jobs::behaviour::{WorkspaceEntry, WorkspaceFile};
 use crate::jobs::content::{AppContent, JobContent};

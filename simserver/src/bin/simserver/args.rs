@@ -73,6 +73,10 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
+    /// Begin with the studies in this file, the `study_registry.json` of a real server.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) study_registry: Option<PathBuf>,
+
     /// What is out of the ordinary: runs, sites, faults, clock, scheduler; see simserver/examples/scenario.yml.
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,

@@ -16,7 +16,7 @@ pub(crate) const HELP: &str = "Exit codes:
   0  done; for `serve`: ended by SIGTERM, Ctrl-C or the command `shutdown`
   1  something unexpected failed
   2  the command line is wrong
-  3  the project or scenario file cannot be read or is not valid
+  3  the project, scenario, policy or study file cannot be read or is not valid
   4  the workspace, a key, a startup kit or the state directory cannot be read or written
   5  the server cannot start: the port is taken, a certificate has expired, the scheme is not simulated";
 
@@ -35,7 +35,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Runtime(_) | Self::ReadyFile { .. } => 1,
-            Self::Project(_) | Self::Scenario(_) | Self::Start(StartError::Scenario(_)) => 3,
+            Self::Project(_) | Self::Scenario(_) | Self::Start(StartError::Scenario(_) | StartError::File { .. }) => 3,
             Self::Kits(_) | Self::Start(StartError::Kits(_) | StartError::State(_)) => 4,
             Self::Start(_) => 5,
         })

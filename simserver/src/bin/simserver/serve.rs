@@ -41,6 +41,9 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
     if let Some(directory) = &arguments.state_dir {
         builder = builder.state_dir(directory);
     }
+    if let Some(file) = &arguments.study_registry {
+        builder = builder.study_registry(file);
+    }
     if let Some(path) = &arguments.scenario {
         builder = builder.scenario(Scenario::read(path)?);
     }
