@@ -12,12 +12,13 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use tracing_subscriber::EnvFilter;
 
 use crate::bench::{self, BenchError, ServeArguments, TransferArguments};
-use crate::diff::{self, DiffArguments, Tally};
+use crate::diff::{self, DiffArguments, MatrixArguments, Tally};
 use crate::finding::chain;
+use crate::methods::{self, TableArguments};
 #[cfg(target_os = "linux")]
 use crate::real::{RealCommand, RealError};
 use crate::report::write_outcome;
-use crate::{Case, Exit, KnownFailing, Report, Risk, Runner, Target, requirement, suites};
+use crate::{Case, CaseResult, Exit, KnownFailing, Report, Risk, Runner, Target, requirement, suites};
 
 /// Cases wait for sockets and signatures most of the time, so several per processor keep it busy without making a
 /// small server late.
@@ -53,6 +54,10 @@ enum Command {
     List(ListArguments),
     /// Say random command lines to two federations and compare their replies.
     Diff(DiffArguments),
+    /// Write a table of every documented method and argument from the reports of runs.
+    Table(TableArguments),
+    /// Say every command as every administrator to two federations and compare their replies.
+    Matrix(MatrixArguments),
     /// Measure our client on the simulator beside a plain echo over TLS and WebSocket.
     Bench,
     /// The simulator's process that `bench` measures.
@@ -161,6 +166,11 @@ pub fn main(arguments: Arguments) -> Exit {
         Command::Run(arguments) => runtime.block_on(until_interrupted(run(arguments))),
         Command::List(arguments) => list(&arguments),
         Command::Diff(arguments) => runtime.block_on(until_interrupted(differential(arguments))),
+        Command::Table(arguments) => match methods::write(&arguments) {
+            Ok(()) => Exit::Green,
+            Err(error) => complain(Exit::File, &error),
+        },
+        Command::Matrix(arguments) => runtime.block_on(until_interrupted(matrix(arguments))),
         Command::Bench => runtime.block_on(until_interrupted(measured(bench::run(&mut io::stdout())))),
         Command::BenchServe(arguments) => runtime.block_on(until_interrupted(measured(bench::serve(&arguments)))),
         Command::BenchTransfer(arguments) => runtime.block_on(until_interrupted(measured(bench::transfer(&arguments)))),
@@ -170,7 +180,15 @@ pub fn main(arguments: Arguments) -> Exit {
 }
 
 async fn differential(arguments: DiffArguments) -> Exit {
-    match diff::run(&arguments, &mut io::stdout()).await {
+    compared(diff::run(&arguments, &mut io::stdout()).await)
+}
+
+async fn matrix(arguments: MatrixArguments) -> Exit {
+    compared(diff::matrix(&arguments, &mut io::stdout()).await)
+}
+
+fn compared(tally: CaseResult<Tally>) -> Exit {
+    match tally {
         Ok(Tally { different: 0, same: 0 }) => Exit::Nothing,
         Ok(Tally { different: 0, .. }) => Exit::Green,
         Ok(_) => Exit::Failed,

@@ -27,6 +27,14 @@ impl Context {
         &self.target
     }
 
+    /// The same surroundings on a target that this case has for itself; see [`Target::can_be_had_alone`].
+    ///
+    /// # Errors
+    /// When such a target cannot be started.
+    pub(crate) async fn alone(&self) -> CaseResult<Self> {
+        Ok(Self { target: self.target.alone().await? })
+    }
+
     /// The kit of such an administrator.
     ///
     /// # Errors

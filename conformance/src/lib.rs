@@ -19,9 +19,10 @@
 //! |---|---|
 //! | `case`, `need`, `risk`, `context`, `finding`, `state` | a case, what it needs and does, what it works with, what it says |
 //! | `requirement` | what is checked, and where that comes from |
-//! | `job_folder` | jobs that cases submit |
+//! | `job_folder`, `leftover` | jobs that cases submit, and how they go again |
 //! | `target`, `simulated`, `kits` | the subject of a run |
 //! | `runner`, `known`, `report`, `exit` | run cases, judge them by the known-failing list, report, exit code |
+//! | `methods` | the documented methods, and a table of what cases say about each |
 //! | `raw` | a peer that speaks the wire by hand |
 //! | `real` | bring a real federation up, and take it down (Linux) |
 //! | [`suites`] | the cases |
@@ -39,6 +40,8 @@ mod finding;
 mod job_folder;
 mod kits;
 mod known;
+mod leftover;
+mod methods;
 mod need;
 mod raw;
 #[cfg(target_os = "linux")]

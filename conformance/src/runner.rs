@@ -22,6 +22,8 @@ pub struct Outcome {
     pub title: String,
     /// Ids of the requirements it checks.
     pub requirements: Vec<&'static str>,
+    /// Methods and arguments of the API document that it exercises.
+    pub exercises: Vec<&'static str>,
     /// What became of it.
     pub state: State,
     /// How long it took, in milliseconds.
@@ -36,12 +38,27 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Something that cases made is still on the target.
+    fn of_clean_up(finding: &Finding) -> Self {
+        Self {
+            case: "clean-up".to_owned(),
+            title: "what cases made is removed at the end".to_owned(),
+            requirements: Vec::new(),
+            exercises: Vec::new(),
+            state: State::HarnessError,
+            duration: Duration::ZERO,
+            message: Some(finding.message().to_owned()),
+            known: None,
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn for_test(case: &str, state: State) -> Self {
         Self {
             case: case.to_owned(),
             title: "a case".to_owned(),
             requirements: Vec::new(),
+            exercises: Vec::new(),
             state,
             duration: Duration::ZERO,
             message: None,
@@ -82,7 +99,12 @@ impl Runner {
         let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
         let mut running = JoinSet::new();
         let mut started = HashMap::new();
+        let mut left = Ok(());
         for risk in Risk::ALL {
+            // What comes may end the target. A restart also brings a scheduler back that removing jobs has ended.
+            if risk == Risk::System {
+                left = target.clean_up().await;
+            }
             let alone = risk.is_exclusive() && !target.can_be_had_alone();
             let jobs = if alone { 1 } else { self.jobs.get() };
             let mut waiting = cases.iter().enumerate().filter(|(_, case)| case.risk() == risk);
@@ -106,7 +128,13 @@ impl Runner {
             }
         }
         target.close_shared().await;
-        outcomes.into_iter().flatten().collect()
+        let mut outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
+        if let Err(finding) = left.and(target.clean_up().await) {
+            let outcome = Outcome::of_clean_up(&finding);
+            progress(&outcome);
+            outcomes.push(outcome);
+        }
+        outcomes
     }
 
     fn outcome(&self, case: &Case, verdict: Result<(), Finding>, duration: Duration) -> Outcome {
@@ -118,6 +146,7 @@ impl Runner {
             case: case.id().to_owned(),
             title: case.title().to_owned(),
             requirements: case.requirements().to_vec(),
+            exercises: case.exercised().to_vec(),
             state: self.known.judge(case.id(), state),
             duration,
             message,

@@ -23,6 +23,8 @@ const OTHER_ORG: &str = "clinic";
 #[derive(Debug)]
 pub(crate) struct Simulator {
     server: SimServer,
+    /// How many times faster than real its time passes.
+    speed: f64,
     /// Removed when the server is gone.
     _workspace: TempDir,
 }
@@ -31,15 +33,15 @@ impl Simulator {
     /// Starts a simulator on a free port: sites of two organisations, administrators of every role in both. Its jobs pass
     /// many times faster than real ones.
     pub(crate) async fn start(scheme: &str) -> CaseResult<Self> {
-        Self::with_clock(scheme, ClockMode::Scaled(SPEED)).await
+        Self::with_clock(scheme, ClockMode::Scaled(SPEED), SPEED).await
     }
 
     /// The same, where time passes as it really does but for [`skip_time`](Self::skip_time).
     pub(crate) async fn start_unhurried(scheme: &str) -> CaseResult<Self> {
-        Self::with_clock(scheme, ClockMode::Real).await
+        Self::with_clock(scheme, ClockMode::Real, 1.0).await
     }
 
-    async fn with_clock(scheme: &str, clock: ClockMode) -> CaseResult<Self> {
+    async fn with_clock(scheme: &str, clock: ClockMode, speed: f64) -> CaseResult<Self> {
         let failed =
             |error: &(dyn std::error::Error + 'static)| Finding::harness(format!("simulator: {}", chain(error)));
         let scheme = [Scheme::Http, Scheme::Tcp].into_iter().find(|known| known.as_str() == scheme);
@@ -48,7 +50,7 @@ impl Simulator {
         let project = project().map_err(|error| failed(&error))?.with_scheme(scheme);
         let builder = SimServer::builder().project(project).workspace(workspace.path()).clock(clock);
         let server = builder.start().await.map_err(|error| failed(&error))?;
-        Ok(Self { server, _workspace: workspace })
+        Ok(Self { server, speed, _workspace: workspace })
     }
 
     /// The folder that holds one kit per participant.
@@ -61,6 +63,11 @@ impl Simulator {
         let kits = Kits::read(&self.kits()?).map_err(|error| Finding::harness(error.to_string()))?;
         let kit = kits.admins().iter().find(|kit| kit.role == Some(role)).cloned();
         kit.ok_or_else(|| Finding::harness(format!("the simulator has no {role}")))
+    }
+
+    /// How long it takes until so much time has passed here.
+    pub(crate) fn real_time_of(&self, time: Duration) -> Duration {
+        time.div_f64(self.speed)
     }
 
     /// Moves the simulator's time ahead.

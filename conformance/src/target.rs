@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use flare_client::Session;
 use flare_wire::fobs;
 use flare_wire::msgpack::{Value, field};
 use tokio::sync::Mutex;
 
+use crate::finding::chain;
 use crate::kits::{AdminKit, Kits, KitsError, RootKey, SiteKit};
+use crate::leftover::{self, Leftover};
 use crate::raw::{Identity, Peer, challenge, register, register_request, value};
 use crate::report::TargetDescription;
 use crate::simulated::Simulator;
@@ -26,6 +30,8 @@ pub struct Target {
     allowed: BTreeSet<Risk>,
     /// Sessions that cases share, so that most of them need no login.
     shared: Mutex<BTreeMap<Who, Session>>,
+    /// What cases have left to be removed.
+    leftovers: std::sync::Mutex<Vec<Leftover>>,
     /// Kept so that it runs as long as the target is used.
     simulator: Option<Simulator>,
 }
@@ -55,7 +61,15 @@ impl Target {
         let Introduction { server_org, version } = introduce(kit).await?;
         let scheme = kit.server.scheme.clone();
         let description = TargetDescription { kind: kind.to_owned(), name, scheme, version };
-        Ok(Self { description, kits, server_org, allowed: BTreeSet::new(), shared: Mutex::default(), simulator: None })
+        Ok(Self {
+            description,
+            kits,
+            server_org,
+            allowed: BTreeSet::new(),
+            shared: Mutex::default(),
+            leftovers: std::sync::Mutex::default(),
+            simulator: None,
+        })
     }
 
     /// Lets cases do such things.
@@ -63,6 +77,23 @@ impl Target {
     pub fn allowing(mut self, risk: Risk) -> Self {
         self.allowed.insert(risk);
         self
+    }
+
+    /// A target for the case alone: another simulator like this one, or the deployment itself, where the runner runs
+    /// such cases one at a time.
+    ///
+    /// # Errors
+    /// When the simulator cannot be started.
+    pub(crate) async fn alone(self: &Arc<Self>) -> CaseResult<Arc<Self>> {
+        match self.simulator {
+            Some(_) => Ok(Arc::new(Self::simulated(&self.description.scheme).await.map_err(own_failed)?)),
+            None => Ok(Arc::clone(self)),
+        }
+    }
+
+    /// How long it takes until so much time has passed on the target, whose clock may be fast.
+    pub(crate) fn real_time_of(&self, time: Duration) -> Duration {
+        self.simulator.as_ref().map_or(time, |simulator| simulator.real_time_of(time))
     }
 
     /// True when cases that need a target alone get one of their own, and so may run beside each other.
@@ -86,6 +117,7 @@ impl Target {
             server_org: String::new(),
             allowed: BTreeSet::new(),
             shared: Mutex::default(),
+            leftovers: std::sync::Mutex::default(),
             simulator: None,
         }
     }
@@ -131,6 +163,20 @@ impl Target {
         &self.shared
     }
 
+    /// Takes what a case leaves, to be removed by [`clean_up`](Self::clean_up).
+    pub(crate) fn leave_behind(&self, leftover: Leftover) {
+        self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).push(leftover);
+    }
+
+    /// Removes what cases have left.
+    ///
+    /// # Errors
+    /// When something stays.
+    pub async fn clean_up(&self) -> CaseResult {
+        let leftovers = std::mem::take(&mut *self.leftovers.lock().unwrap_or_else(PoisonError::into_inner));
+        leftover::remove(leftovers).await
+    }
+
     /// Logs out of the sessions that cases shared.
     pub async fn close_shared(&self) {
         let sessions = std::mem::take(&mut *self.shared.lock().await);
@@ -163,6 +209,10 @@ impl Target {
     fn home_of(&self, org: &str) -> Home {
         if org == self.server_org { Home::Server } else { Home::Elsewhere }
     }
+}
+
+fn own_failed(error: TargetError) -> Finding {
+    Finding::harness(chain(&error))
 }
 
 struct Introduction {

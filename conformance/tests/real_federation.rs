@@ -178,6 +178,22 @@ fn a_participant_that_ends_is_told_with_its_last_words_and_nothing_is_left() {
 }
 
 #[test]
+fn a_participant_that_was_told_to_restart_is_started_again() {
+    // Each ends once with the file that a participant leaves that is to restart.
+    let machine = Machine::whose_participants_run(
+        "[ -e again ] || { touch again restart.fl; exit 0; }; rm -f restart.fl; echo $$ >> ../pids; exec sleep 600",
+    );
+    let up = machine.up().output().unwrap();
+    assert!(up.status.success(), "{}", text(&up.stderr));
+    let kits = machine.workspace().join("provisioned/two_orgs/prod_00");
+    wait_until(|| pids(&kits).len() == 4);
+    let pids = pids(&kits);
+    assert!(pids.iter().all(|pid| is_running(pid)));
+    assert!(machine.down().status.success());
+    assert!(!pids.iter().any(|pid| is_running(pid)));
+}
+
+#[test]
 fn a_failing_provisioning_is_told_with_its_last_words_and_nothing_is_left() {
     let machine = Machine::whose_participants_run(STAYS);
     machine.program("nvflare", "echo no such role; exit 1");

@@ -22,6 +22,8 @@ enum Check {
     EachLine(Regex),
     /// Both texts are the same after everything that this finds is taken out.
     SameWithout(Regex),
+    /// Members of objects may come in any order, also of an object that is written out as a text.
+    AnyOrder,
 }
 
 /// Where the free text of a command arrives.
@@ -44,6 +46,16 @@ impl Allowances {
         self.and(path, Check::SameWithout(part), reason)
     }
 
+    /// Where `path` leads, the members of both objects may come in any order.
+    pub(super) fn any_order(self, path: &str, reason: &'static str) -> Self {
+        self.and(path, Check::AnyOrder, reason)
+    }
+
+    /// True when the members of the objects at this place may come in any order.
+    pub(super) fn ignores_order(&self, path: &str) -> bool {
+        self.0.iter().any(|allowance| matches!(allowance.check, Check::AnyOrder) && allowance.path.is_match(path))
+    }
+
     fn and(mut self, path: &str, check: Check, reason: &'static str) -> Self {
         self.0.push(Allowance { path: expression(path), reason, check });
         self
@@ -61,7 +73,9 @@ impl Allowances {
 
     /// What is wrong with two texts that differ all the same; `None` when no allowance speaks of this place.
     pub(super) fn judge(&self, path: &str, left: &str, right: &str) -> Option<Vec<String>> {
-        let allowance = self.0.iter().find(|allowance| allowance.path.is_match(path))?;
+        let judges =
+            |allowance: &&Allowance| !matches!(allowance.check, Check::AnyOrder) && allowance.path.is_match(path);
+        let allowance = self.0.iter().find(judges)?;
         Some(match &allowance.check {
             Check::EachLine(form) => {
                 let lines = left.lines().map(|line| ("left", line)).chain(right.lines().map(|line| ("right", line)));
@@ -72,6 +86,7 @@ impl Allowances {
                 let (left, right) = (part.replace_all(left, ""), part.replace_all(right, ""));
                 if left == right { Vec::new() } else { vec![format!("{left:?} <> {right:?}")] }
             }
+            Check::AnyOrder => return None,
         })
     }
 }

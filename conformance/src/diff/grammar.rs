@@ -1,6 +1,7 @@
 //! The lines that are tried: what is legal for each command, and what may differ in its reply.
 //!
-//! A line is made of words drawn from pools. `{job:N}` stands for the Nth job that both sides have, and
+//! A line is made of words drawn from pools. `{job:N}` stands for the Nth job that both sides have, `{recent:N}` for the
+//! Nth from the end, and
 //! `{token:SITE}` for the token by which a side knows a site; each side puts in its own.
 //!
 //! Left out, since the moment at which it takes effect is each side's own: what makes a site leave or come back
@@ -15,6 +16,8 @@ use super::dice::Dice;
 pub(super) enum Sender {
     /// Any administrator.
     Anybody,
+    /// Only those who may submit.
+    Submitters,
     /// Only members, who are refused: for anybody else the command would take the federation down.
     Members,
 }
@@ -49,6 +52,11 @@ impl Entry {
         self.unmutated()
     }
 
+    const fn by_submitters(mut self) -> Self {
+        self.sender = Sender::Submitters;
+        self
+    }
+
     const fn unmutated(mut self) -> Self {
         self.may_be_mutated = false;
         self
@@ -64,6 +72,12 @@ impl Entry {
     pub(super) fn allowances(&self) -> Allowances {
         (self.allowances)()
     }
+}
+
+/// What may differ in the replies of a command.
+pub(super) fn allowances_of(command: &str) -> Allowances {
+    let entry = ENTRIES.iter().find(|entry| entry.name == command);
+    entry.map_or_else(Allowances::none, Entry::allowances)
 }
 
 /// Every command that is tried.
@@ -103,8 +117,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("add_study_user", 4, |dice| format!("{} {}", study(dice), user(dice))),
     Entry::new("remove_study_user", 3, |dice| format!("{} {}", study(dice), user(dice))),
     // ---- jobs
-    Entry::new("list_jobs", 6, list_jobs),
-    Entry::new("get_job_meta", 4, job),
+    Entry::new(SUBMISSION, 5, |_| String::new()).unmutated().by_submitters(),
+    Entry::new("list_jobs", 6, list_jobs).allow(clones),
+    Entry::new("get_job_meta", 4, job).allow(clones),
     Entry::new("abort_job", 3, job),
     Entry::new("delete_job", 3, job),
     Entry::new("clone_job", 2, job),
@@ -139,8 +154,8 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("_commands", 1, |dice| dice.word(&["", "check_status", "nosuch", "list_jobs nosuch _logout"])),
     Entry::new("peers", 1, |_| String::new()),
     Entry::new("conns", 1, |_| String::new()),
-    Entry::new("route", 1, |_| String::new()),
-    Entry::new("speed", 1, |dice| dice.word(&["", "server"])),
+    Entry::new("route", 1, |_| String::new()).unmutated(),
+    Entry::new("speed", 1, |dice| dice.word(&["", "server"])).unmutated(),
     Entry::new("show_pool", 1, |dice| dice.word(&["", "server"])),
     Entry::new("url_use", 1, |_| String::new()),
     Entry::new("msg_stats", 1, |_| String::new()),
@@ -149,6 +164,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry::new("show_config_vars", 1, |_| String::new()),
     Entry::new("show_comm_config", 1, |_| String::new()),
 ];
+
+/// Stands for the submission of a job, which is no line: both sides get the same job.
+pub(super) const SUBMISSION: &str = "(submission)";
 
 const UNKNOWN_JOB: &str = "11111111-1111-4111-8111-111111111111";
 const LINES: &[&str] =
@@ -160,6 +178,13 @@ fn memory() -> Allowances {
         r"data\[\d+\]\.rows\[[1-9]\d*\]\[1\]",
         r"(\d+(\.\d+)?)?",
         "memory figures of the machine at that moment",
+    )
+}
+
+fn clones() -> Allowances {
+    Allowances::none().any_order(
+        r"data\[\d+\]\.data|meta\.jobs\[\d+\]|meta\.job_meta",
+        "a real server copies the members of a cloned job's meta in the order of a set, which is another in each process",
     )
 }
 
@@ -263,7 +288,7 @@ fn shell_target(dice: &mut Dice) -> String {
 }
 
 fn ls(dice: &mut Dice) -> String {
-    let option = dice.word(&["", "", "-a", "-l", "-la", "-z", "--all", "-R", "-S -l"]);
+    let option = dice.word(&["", "", "-a", "-l", "-la", "-z", "--all", "-R", "-l -a"]);
     // The roots hold files that appear when something is logged; what is in the folders stays as it is.
     let path = dice.word(&[
         "startup",
@@ -378,7 +403,7 @@ fn user(dice: &mut Dice) -> String {
 
 fn job(dice: &mut Dice) -> String {
     if dice.once_in(2) {
-        return format!("{{job:{}}}", dice.below(4));
+        return format!("{{recent:{}}}", dice.below(4));
     }
     dice.word(&[
         UNKNOWN_JOB,
@@ -387,11 +412,11 @@ fn job(dice: &mut Dice) -> String {
         "",
         "11111111-1111-1111-8111-111111111111",
         "1111111111114111811111111111111a",
-        "{job:1} server",
-        "{job:2} nosite",
-        "'{job:0}'",
+        "{recent:1} server",
+        "{recent:2} nosite",
+        "'{recent:0}'",
         "ABC",
-        "{job:3} client site-1",
+        "{recent:3} client site-1",
     ])
 }
 
@@ -428,8 +453,8 @@ fn list_jobs(dice: &mut Dice) -> String {
             "--submit-token nosuch",
             "--submit-token a/b",
             "--submit-token ''",
-            "{job:0}",
-            "{job:1}",
+            "{recent:0}",
+            "{recent:1}",
             "zzz",
             "-rd",
             "-m1",

@@ -9,13 +9,16 @@
 //! |---|---|
 //! | `grammar` | the commands, their arguments, and what may differ in each reply |
 //! | `script`, `dice` | lines that follow from a seed: legal, odd, malformed; of every administrator |
-//! | `side` | one federation |
+//! | `side`, `pair` | one federation, and the two |
+//! | `matrix` | instead of random lines: every command of every administrator |
 //! | `references`, `allowance` | when two replies are the same |
 //! | `shrink` | the shortest script that shows a difference |
 
 mod allowance;
 mod dice;
 mod grammar;
+mod matrix;
+mod pair;
 mod references;
 mod script;
 mod shrink;
@@ -27,9 +30,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use allowance::Allowances;
+use pair::Pair;
 use references::{References, quoted};
 use script::Step;
-use side::{Outcome, Side};
+use side::Outcome;
+
+pub(crate) use matrix::{MatrixArguments, run as matrix};
 
 use crate::{CaseResult, Finding};
 
@@ -70,16 +77,8 @@ pub(crate) struct Tally {
 /// # Errors
 /// When a federation cannot be used, or the two are not made of the same participants.
 pub(crate) async fn run(arguments: &DiffArguments, out: &mut impl Write) -> CaseResult<Tally> {
-    let (left, right) = tokio::join!(Side::open(&arguments.left), Side::open(&arguments.right));
-    let mut pair = Pair { left: left?, right: right? };
-    if pair.left.participants() != pair.right.participants() {
-        return Err(Finding::harness(format!(
-            "the federations are not made of the same participants: {:?} <> {:?}",
-            pair.left.participants(),
-            pair.right.participants()
-        )));
-    }
-    let script = script::generate(arguments.seed, arguments.lines, pair.left.admins());
+    let mut pair = Pair::open(&arguments.left, &arguments.right).await?;
+    let script = script::generate(arguments.seed, arguments.lines, pair.admins());
     pair.reset().await?;
     let mut references = References::default();
     let mut differing = Vec::new();
@@ -89,7 +88,8 @@ pub(crate) async fn run(arguments: &DiffArguments, out: &mut impl Write) -> Case
             write(out, format_args!("{step:?}\n    {}\n", shown(&left)))?;
         }
         if !problems.is_empty() {
-            report(out, step, &problems, [&left, &right])?;
+            let said = format!("{step:?}");
+            report(out, &said, &step.allowances(), &problems, [&left, &right])?;
             differing.push(index);
         }
     }
@@ -101,12 +101,12 @@ pub(crate) async fn run(arguments: &DiffArguments, out: &mut impl Write) -> Case
             let shortest = shortest.await;
             write(out, format_args!("the shortest script that shows it ({} lines):\n", shortest.len()))?;
             for step in &shortest {
-                let user = pair.left.admins().get(step.who).map_or("?", |kit| kit.user.as_str());
+                let user = pair.admins().get(step.who).map_or("?", |kit| kit.user.as_str());
                 write(out, format_args!("    {user}: {:?} ({:?})\n", step.line, step.token))?;
             }
         }
     }
-    pair.reset().await?;
+    pair.clear().await?;
     let tally = Tally { same: script.len() - differing.len(), different: differing.len() };
     write(
         out,
@@ -115,48 +115,18 @@ pub(crate) async fn run(arguments: &DiffArguments, out: &mut impl Write) -> Case
     Ok(tally)
 }
 
-struct Pair {
-    left: Side,
-    right: Side,
-}
-
-impl Pair {
-    /// Says a line on both sides; gives what differs, and what it came to.
-    async fn play(&mut self, step: &Step, references: &mut References) -> (Vec<String>, [Outcome; 2]) {
-        let (left, right) = tokio::join!(self.left.play(step), self.right.play(step));
-        let problems = match (&left, &right) {
-            (Ok(left), Ok(right)) => references.differences(left, right, &step.allowances()),
-            (Err(left), Err(right)) if left == right => Vec::new(),
-            (left, right) => vec![format!("{} <> {}", shown(left), shown(right))],
-        };
-        (problems, [left, right])
-    }
-
-    async fn reset(&mut self) -> CaseResult {
-        let (left, right) = tokio::join!(self.left.reset(), self.right.reset());
-        left.and(right)
-    }
-
-    /// Plays a script from the beginning; true when the replies to its last line differ.
-    async fn differs_at_end(&mut self, script: &[Step]) -> bool {
-        let mut references = References::default();
-        if self.reset().await.is_err() {
-            return false;
-        }
-        let mut differs = false;
-        for step in script {
-            differs = !self.play(step, &mut references).await.0.is_empty();
-        }
-        differs
-    }
-}
-
-fn report(out: &mut impl Write, step: &Step, problems: &[String], outcomes: [&Outcome; 2]) -> CaseResult {
-    write(out, format_args!("DIFFERS {step:?}\n"))?;
+fn report(
+    out: &mut impl Write,
+    said: &str,
+    allowances: &Allowances,
+    problems: &[String],
+    outcomes: [&Outcome; 2],
+) -> CaseResult {
+    write(out, format_args!("DIFFERS {said}\n"))?;
     for problem in problems {
         write(out, format_args!("    {problem}\n"))?;
     }
-    for reason in step.allowances().reasons() {
+    for reason in allowances.reasons() {
         write(out, format_args!("    allowed: {reason}\n"))?;
     }
     for (side, outcome) in ["left ", "right"].iter().zip(outcomes) {

@@ -22,7 +22,7 @@ const PLAUSIBLE_MOMENTS: std::ops::Range<f64> = 1_577_836_800.0..4_102_444_800.0
 /// What is recognised inside any text, in this order.
 static VOLATILE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r"(?P<uuid>\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b)",
+        r"(?P<uuid>[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})",
         r"|(?P<moment>\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[+-]\d\d:\d\d|Z)?)",
         r"|(?P<asctime>\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)",
         r" [ \d]\d \d\d:\d\d:\d\d \d{4}\b)",
@@ -75,6 +75,12 @@ impl References {
                 }
             }
             (Value::String(left), Value::String(right)) => {
+                if allowances.ignores_order(path)
+                    && let (Ok(left @ Value::Object(_)), Ok(right)) =
+                        (serde_json::from_str(left), serde_json::from_str(right))
+                {
+                    return self.compare(&left, &right, allowances, path, found);
+                }
                 if let Some(problem) = self.texts(left, right) {
                     let verdict = allowances.judge(path, left, right);
                     found.extend(
@@ -96,6 +102,26 @@ impl References {
     }
 
     fn objects(
+        &mut self,
+        left: &Map<String, Value>,
+        right: &Map<String, Value>,
+        allowances: &Allowances,
+        path: &str,
+        found: &mut Vec<String>,
+    ) {
+        if allowances.ignores_order(path) {
+            let sorted = |object: &Map<String, Value>| {
+                let mut entries: Vec<_> = object.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                entries.sort_by(|one, other| one.0.cmp(&other.0));
+                entries.into_iter().collect::<Map<_, _>>()
+            };
+            let (left, right) = (sorted(left), sorted(right));
+            return self.members(&left, &right, allowances, path, found);
+        }
+        self.members(left, right, allowances, path, found);
+    }
+
+    fn members(
         &mut self,
         left: &Map<String, Value>,
         right: &Map<String, Value>,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::allowance::Allowances;
 use super::dice::Dice;
-use super::grammar::{ENTRIES, Entry, Sender, mutate};
+use super::grammar::{ENTRIES, Entry, SUBMISSION, Sender, mutate};
 use crate::Role;
 use crate::kits::AdminKit;
 
@@ -43,6 +43,11 @@ impl Step {
         self.entry.allowances()
     }
 
+    /// True when a job is submitted and nothing said.
+    pub(super) fn is_submission(&self) -> bool {
+        self.entry.name == SUBMISSION
+    }
+
     /// The command that the line was made for.
     pub(super) fn command(&self) -> &'static str {
         self.entry.name
@@ -59,6 +64,7 @@ impl fmt::Debug for Step {
 pub(super) fn generate(seed: u64, count: usize, admins: &[AdminKit]) -> Vec<Step> {
     let mut dice = Dice::new(seed);
     let members: Vec<usize> = indices(admins, |kit| kit.role == Some(Role::Member));
+    let submitters: Vec<usize> = indices(admins, |kit| matches!(kit.role, Some(Role::ProjectAdmin | Role::Lead)));
     let everybody: Vec<usize> = indices(admins, |_| true);
     let total: usize = ENTRIES.iter().map(|entry| entry.weight).sum();
     let mut steps = Vec::with_capacity(count);
@@ -66,6 +72,7 @@ pub(super) fn generate(seed: u64, count: usize, admins: &[AdminKit]) -> Vec<Step
         let Some(entry) = drawn(dice.below(total)) else { break };
         let senders = match entry.sender {
             Sender::Anybody => &everybody,
+            Sender::Submitters => &submitters,
             Sender::Members => &members,
         };
         let mut line = entry.line(&mut dice);

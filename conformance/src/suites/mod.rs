@@ -12,8 +12,10 @@ mod own;
 mod protocol;
 mod recorded;
 mod sessions;
+mod sites;
 mod streams;
 mod studies;
+mod system;
 
 use crate::{Case, Requirement};
 
@@ -32,6 +34,8 @@ pub(crate) static REQUIREMENTS: &[&[Requirement]] = &[
     recorded::REQUIREMENTS,
     jobs::REQUIREMENTS,
     studies::REQUIREMENTS,
+    sites::REQUIREMENTS,
+    system::REQUIREMENTS,
 ];
 
 /// Every case.
@@ -51,6 +55,8 @@ pub fn all() -> Vec<Case> {
         recorded::cases(),
         jobs::cases(),
         studies::cases(),
+        sites::cases(),
+        system::cases(),
     ]
     .into_iter()
     .flatten()

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use flare_client::{ErrorKind, JobId, JobMeta, JobStatus, MonitorOptions, Session, StudyName};
 
 use crate::kits::AdminKit;
+use crate::leftover::Leftover;
 use crate::{CaseResult, Context, Finding, Home, OWN_PREFIX, Who};
 
 /// How long a job of ours may take to get anywhere. On a real server the shortest one takes a quarter of a minute, and
@@ -14,22 +15,26 @@ pub(super) const JOB_PATIENCE: Duration = Duration::from_secs(240);
 /// Time limit of a case that lets jobs run.
 pub(super) const CASE_LIMIT: Duration = Duration::from_secs(300);
 
-/// A session whose jobs and studies are removed when the case is over. It is one that cases share where that can be.
+/// A session whose jobs and studies are removed when all cases are over. It is one that cases share where that can be.
 pub(super) struct Owner {
     pub(super) session: Session,
     jobs: Vec<JobId>,
     studies: Vec<StudyName>,
     is_shared: bool,
+    /// Where it all is; none on a server that the case has for itself.
+    place: Option<Context>,
 }
 
 impl Owner {
     pub(super) async fn log_in(context: &Context, who: Who) -> CaseResult<Self> {
-        Ok(Self { is_shared: true, ..Self::of(context.shared(who).await?) })
+        let session = context.shared(who).await?;
+        Ok(Self { is_shared: true, place: Some(context.clone()), ..Self::of(session) })
     }
 
     /// In a study.
     pub(super) async fn log_in_to(context: &Context, who: Who, study: &StudyName) -> CaseResult<Self> {
-        Ok(Self::of(context.connect_to(context.kit(who)?, study.clone()).await?))
+        let session = context.connect_to(context.kit(who)?, study.clone()).await?;
+        Ok(Self { place: Some(context.clone()), ..Self::of(session) })
     }
 
     /// The same on a server that is not the target.
@@ -38,7 +43,7 @@ impl Owner {
     }
 
     fn of(session: Session) -> Self {
-        Self { session, jobs: Vec::new(), studies: Vec::new(), is_shared: false }
+        Self { session, jobs: Vec::new(), studies: Vec::new(), is_shared: false, place: None }
     }
 
     /// Remembers a job, to remove it.
@@ -84,44 +89,36 @@ impl Owner {
         }
     }
 
-    /// Removes the jobs, whatever they are doing, and then the studies; gives what the case found.
+    /// Ends the jobs, and leaves them and the studies to be removed when all cases have ended; gives what the case found.
     pub(super) async fn leave(self, found: CaseResult) -> CaseResult {
-        let mut removed = Ok(());
+        let mut ended = Ok(());
         for job_id in &self.jobs {
-            if let Err(finding) = self.remove(job_id).await {
-                removed = Err(finding);
+            if let Err(finding) = self.end(job_id).await {
+                ended = Err(finding.during(&format!("ending {job_id}")));
             }
         }
-        for study in &self.studies {
-            match self.session.remove_study(study).await {
-                Err(error) if error.kind() != ErrorKind::StudyUnknown => {
-                    removed = Err(Finding::from(error).during(&format!("removing {study}")));
-                }
-                _ => {}
-            }
-        }
-        if !self.is_shared {
-            self.session.close().await;
+        let leftover =
+            Leftover { session: self.session, jobs: self.jobs, studies: self.studies, is_shared: self.is_shared };
+        match self.place {
+            Some(context) => context.target().leave_behind(leftover),
+            // That server ends with the case.
+            None => leftover.session.close().await,
         }
         // What the case found comes first.
-        found.and(removed)
+        found.and(ended)
     }
 
-    async fn remove(&self, job_id: &JobId) -> CaseResult {
-        let is_gone = |error: &flare_client::Error| error.kind() == ErrorKind::JobNotFound;
+    async fn end(&self, job_id: &JobId) -> CaseResult {
         match self.session.get_job_status(job_id).await {
-            Err(error) if is_gone(&error) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::JobNotFound => {}
             Ok(Some(status)) if !status.is_final() => {
                 self.session.abort_job(job_id).await?;
                 let options = MonitorOptions::new().timeout(JOB_PATIENCE).poll_interval(POLL)?;
                 self.session.wait_for_job(job_id, &options).await?;
             }
-            _ => {}
+            status => drop(status?),
         }
-        match self.session.delete_job(job_id).await {
-            Err(error) if !is_gone(&error) => Err(Finding::from(error).during(&format!("removing {job_id}"))),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -15,6 +15,9 @@ const SERVER_CELL: &str = "server";
 /// What a request to a cell comes to that nobody has heard of.
 const UNREACHABLE: &str = "target_unreachable";
 
+/// What a request comes to whose target cannot be the name of a cell.
+const INVALID: &str = "invalid_target";
+
 /// Ways in which a histogram can be shown. A mode that begins with the first letter of one of the first three is
 /// that one.
 const MODES: [&str; 5] = ["count", "percent", "avg", "max", "min"];
@@ -55,8 +58,8 @@ pub(super) fn peers(call: &mut Call<'_>) -> Step {
     if is_site(call, &target) {
         call.reply.push_string(SERVER_CELL).push_string("Total Agents: 1");
     } else {
-        let error = json!({"error": format!("return code: {UNREACHABLE}"), "reply": {"cn__return_code": UNREACHABLE}});
-        push_dict(call, error);
+        let code = refusal(&target);
+        push_dict(call, json!({"error": format!("return code: {code}"), "reply": {"cn__return_code": code}}));
         call.reply.push_string("No peers");
     }
     Ok(())
@@ -68,7 +71,7 @@ pub(super) fn conns(call: &mut Call<'_>) -> Step {
     if is_cell(call, &target) {
         return not_modelled(call);
     }
-    push_dict(call, json!({"error": "processing error", "reply": {"cn__return_code": UNREACHABLE}}));
+    push_dict(call, json!({"error": "processing error", "reply": {"cn__return_code": refusal(&target)}}));
     Ok(())
 }
 
@@ -86,13 +89,22 @@ pub(super) fn url_use(call: &mut Call<'_>) -> Step {
 pub(super) fn route(call: &mut Call<'_>) -> Step {
     let [target, ..] = at_least::<1>(call)?;
     let from = call.arguments().get(1).cloned().unwrap_or_else(|| SERVER_CELL.to_owned());
+    let title = format!("Route Info from {from} to {target}");
+    if !is_cell(call, &from) {
+        // The cell that should look for the way cannot be asked.
+        let code = refusal(&from);
+        call.reply.push_string(title).push_error(format!("error in reply {code}")).push_string("Reply Headers:");
+        push_dict(call, json!({"cn__return_code": code}));
+        return Ok(());
+    }
     if from != SERVER_CELL || is_cell(call, &target) {
         return not_modelled(call);
     }
-    call.reply.push_string(format!("Route Info from {from} to {target}")).push_string("Request Headers:");
-    push_dict(call, json!({"error": format!("Reply ReturnCode: {UNREACHABLE}")}));
+    let code = refusal(&target);
+    call.reply.push_string(title).push_string("Request Headers:");
+    push_dict(call, json!({"error": format!("Reply ReturnCode: {code}")}));
     call.reply.push_string("Reply Headers:");
-    push_dict(call, json!({"cn__return_code": UNREACHABLE}));
+    push_dict(call, json!({"cn__return_code": code}));
     Ok(())
 }
 
@@ -140,7 +152,7 @@ pub(super) fn msg_stats(call: &mut Call<'_>) -> Step {
         return not_modelled(call);
     }
     // The only one of these commands with the two parts in this order.
-    call.reply.push_error(format!("error: {UNREACHABLE}"));
+    call.reply.push_error(format!("error: {}", refusal(&target)));
     Ok(())
 }
 
@@ -224,8 +236,18 @@ fn reachable(call: &mut Call<'_>, target: &str) -> Step {
     if is_cell(call, target) {
         return Ok(());
     }
-    call.reply.push_error(format!("{UNREACHABLE}: "));
+    call.reply.push_error(format!("{}: ", refusal(target)));
     Err(Stop::Done)
+}
+
+/// What a request to something comes to that is no cell. Names are parts with the characters of `FQCN.VALID_PATTERN`, joined by
+/// dots, none of them empty and none twice.
+fn refusal(target: &str) -> &'static str {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '~' | '-');
+    let parts: Vec<&str> = target.trim().split('.').collect();
+    let is_name =
+        |(index, part): (usize, &&str)| !part.is_empty() && part.chars().all(fits) && !parts[..index].contains(part);
+    if parts.iter().enumerate().all(is_name) { UNREACHABLE } else { INVALID }
 }
 
 fn only_server(call: &mut Call<'_>) -> Step {

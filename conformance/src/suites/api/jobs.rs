@@ -12,12 +12,16 @@ const NO_SUCH_JOB: &str = "00000000-0000-4000-8ABC-000000000000";
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
-        Case::new("api.jobs.list", "the list of jobs agrees with its detailed form", list).checks(&["API-JOBS-001"]),
+        Case::new("api.jobs.list", "the list of jobs agrees with its detailed form", list)
+            .exercises(&["list_jobs", "list_jobs.detailed", "list_jobs.reverse"])
+            .checks(&["API-JOBS-001"]),
         Case::new("api.jobs.list.empty", "a server without jobs gives an empty list", list_empty)
             .checks(&["API-JOBS-001"]),
         Case::new("api.jobs.list.prefix", "prefixes that no job has give an empty list", prefixes)
+            .exercises(&["list_jobs", "list_jobs.id_prefix", "list_jobs.name_prefix"])
             .checks(&["API-JOBS-002"]),
         Case::new("api.jobs.meta.unknown", "a job that does not exist is not found", unknown_job)
+            .exercises(&["get_job_meta", "get_job_meta.job_id"])
             .checks(&["API-JOB-META-001"]),
     ];
     for who in [Who::PROJECT_ADMIN, Who::LEAD, Who::OTHER_MEMBER] {

@@ -22,9 +22,12 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("api.session.sixteen-callers", "sixteen callers share a session", sixteen_callers)
             .checks(&["API-SESSION-006"]),
         Case::new("api.session.timeout", "a session has a command timeout of its own", timeout)
+            .exercises(&["set_timeout", "set_timeout.value", "unset_timeout", "get_client_job_status"])
             .checks(&["API-TIMEOUT-001", "API-TIMEOUT-002"])
             .needs([Need::Site(Home::Server)]),
-        Case::new("api.apps", "the folders in the upload folder are the apps", apps).checks(&["API-APPS-001"]),
+        Case::new("api.apps", "the folders in the upload folder are the apps", apps)
+            .exercises(&["get_available_apps_to_upload"])
+            .checks(&["API-APPS-001"]),
     ]
 }
 

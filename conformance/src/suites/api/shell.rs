@@ -16,19 +16,49 @@ pub(super) fn cases() -> Vec<Case> {
     let with_site = [Need::Admin(Who::PROJECT_ADMIN), Need::Site(Home::Server)];
     vec![
         Case::new("api.shell.working-directory", "server and sites say where they run", working_directory)
+            .exercises(&["get_working_directory", "get_working_directory.target"])
             .checks(&["API-SHELL-001"])
             .needs(with_site),
         Case::new("api.shell.ls", "folders are listed, with several options too", ls)
+            .exercises(&["ls_target", "ls_target.target", "ls_target.options", "ls_target.path"])
             .checks(&["API-SHELL-002"])
             .needs(with_site),
-        Case::new("api.shell.cat", "a file is given whole", cat).checks(&["API-SHELL-003"]).needs(with_site),
+        Case::new("api.shell.cat", "a file is given whole", cat)
+            .exercises(&["cat_target", "cat_target.target", "cat_target.options", "cat_target.file"])
+            .checks(&["API-SHELL-003"])
+            .needs(with_site),
         Case::new("api.shell.head-and-tail", "beginning and end of a file agree with the whole", head_and_tail)
+            .exercises(&[
+                "head_target",
+                "head_target.target",
+                "head_target.options",
+                "head_target.file",
+                "tail_target",
+                "tail_target.target",
+                "tail_target.options",
+                "tail_target.file",
+            ])
             .checks(&["API-SHELL-004", "API-SHELL-005"])
             .needs(needs),
         Case::new("api.shell.grep", "matching lines agree with the whole", grep)
+            .exercises(&[
+                "grep_target",
+                "grep_target.target",
+                "grep_target.options",
+                "grep_target.pattern",
+                "grep_target.file",
+            ])
             .checks(&["API-SHELL-006"])
             .needs(needs),
         Case::new("api.shell.logs", "the logs of server and sites can be read", logs)
+            .exercises(&[
+                "head_target_log",
+                "head_target_log.target",
+                "head_target_log.options",
+                "tail_target_log",
+                "tail_target_log.target",
+                "tail_target_log.options",
+            ])
             .checks(&["API-SHELL-007", "API-SHELL-008"])
             .needs(with_site),
         Case::new("api.shell.program-fails", "what a failing program prints is the result", program_fails)

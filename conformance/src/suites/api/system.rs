@@ -16,6 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
     let server_site = [Need::Site(Home::Server), Need::Admin(Who::PROJECT_ADMIN)];
     vec![
         Case::new("api.system.info", "the system's state names server, sites and jobs", info)
+            .exercises(&["get_system_info"])
             .checks(&["API-SYSTEM-001"])
             .needs(server_site),
         Case::new("api.system.info.member", "a member sees the system's state", |context| {
@@ -31,30 +32,37 @@ pub(super) fn cases() -> Vec<Case> {
         .checks(&["API-SYSTEM-001"])
         .needs([Need::Admin(Who::OTHER_MEMBER), Need::Site(Home::Server)]),
         Case::new("api.system.connected-sites", "the connected sites are listed", connected_sites)
+            .exercises(&["get_connected_client_list"])
             .checks(&["API-SYSTEM-002"])
             .needs(server_site),
         Case::new("api.system.check-status", "status of the server, of all, of one site", check_status)
+            .exercises(&["check_status", "check_status.target_type", "check_status.targets"])
             .checks(&["API-STATUS-001"])
             .needs(server_site),
         Case::new("api.system.job-status", "every site has an entry", job_status)
+            .exercises(&["get_client_job_status", "get_client_job_status.client_names"])
             .checks(&["API-STATUS-002"])
             .needs(server_site),
         Case::new("api.system.resources", "resources of the server and of sites", resources)
+            .exercises(&["report_resources", "report_resources.target_type", "report_resources.targets"])
             .checks(&["API-RESOURCES-001"])
             .needs(server_site),
         Case::new("api.system.version", "releases of the server and of sites", version)
+            .exercises(&["report_version", "report_version.target_type"])
             .checks(&["API-VERSION-001"])
             .needs(server_site),
         Case::new("api.system.environment", "environment of a site", environment)
             .checks(&["API-ENVIRONMENT-001"])
             .needs(server_site),
         Case::new("api.system.unknown-site", "a site that is not connected is an invalid target", unknown_site)
+            .exercises(&["check_status", "check_status.targets", "report_version", "report_version.targets"])
             .checks(&["API-TARGET-001"])
             .needs([Need::Admin(Who::PROJECT_ADMIN)]),
         Case::new("api.system.not-authorized", "the server's refusal is an error", not_authorized)
             .checks(&["API-AUTHORIZATION-001"])
             .needs([Need::Admin(Who::MEMBER), Need::Admin(Who::OTHER_LEAD), Need::Site(Home::Elsewhere)]),
         Case::new("api.system.site-refuses", "a site's refusal stands in its entry", site_refuses)
+            .exercises(&["report_version", "report_version.targets", "report_resources", "report_resources.targets"])
             .checks(&["API-AUTHORIZATION-002"])
             .needs([Need::Admin(Who::LEAD), Need::Site(Home::Server), Need::Site(Home::Elsewhere)]),
     ]

@@ -1,8 +1,8 @@
 //! What becomes of jobs.
 
 use flare_client::{
-    ErrorKind, JobId, JobQuery, JobStatus, JsonObject, LogConfig, LogTarget, MonitorOptions, MonitorReturnCode,
-    Session, Target, Targets,
+    ErrorKind, JobId, JobQuery, JobStatus, JsonObject, LogConfig, LogFile, LogTarget, MonitorOptions,
+    MonitorReturnCode, Session, Target, Targets,
 };
 use std::time::Instant;
 
@@ -17,23 +17,87 @@ use crate::{Case, CaseResult, Context, Finding, Home, Need, Role, Who};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::new("jobs.life.completed", "a job runs to its end and leaves its result", completed).checks(&[
-            "JOB-SUBMIT-001",
-            "JOB-LIFE-001",
-            "JOB-DOWNLOAD-001",
-            "JOB-COMPONENTS-001",
-            "JOB-LOGS-001",
-            "JOB-DELETE-001",
-        ]),
+        Case::new("jobs.life.completed", "a job runs to its end and leaves its result", completed)
+            .exercises(&[
+                "submit_job",
+                "submit_job.job_definition_path",
+                "get_job_meta",
+                "get_job_meta.job_id",
+                "list_job_components",
+                "list_job_components.job_id",
+                "download_job_components",
+                "download_job_components.job_id",
+                "get_job_logs",
+                "get_job_logs.job_id",
+                "get_job_logs.target",
+                "get_job_logs.tail_lines",
+                "get_job_logs.grep_pattern",
+                "get_job_logs.log_file_name",
+                "abort_job",
+                "abort_job.job_id",
+                "download_job_result",
+                "download_job_result.job_id",
+                "download_job_result.destination",
+                "delete_job",
+                "delete_job.job_id",
+            ])
+            .checks(&[
+                "JOB-SUBMIT-001",
+                "JOB-LIFE-001",
+                "JOB-DOWNLOAD-001",
+                "JOB-COMPONENTS-001",
+                "JOB-LOGS-001",
+                "JOB-DELETE-001",
+            ]),
         Case::new("jobs.life.exception", "a job whose workflow cannot be made ends with an exception", exception)
             .checks(&["JOB-LIFE-002"]),
-        Case::new("jobs.life.running", "a job that runs is answered for, and aborted", running).checks(&[
-            "JOB-STATS-001",
-            "JOB-ABORT-001",
-            "JOB-DELETE-001",
-            "JOB-MONITOR-001",
-        ]),
+        Case::new("jobs.life.running", "a job that runs is answered for, and aborted", running)
+            .exercises(&[
+                "show_stats",
+                "show_stats.job_id",
+                "show_stats.target_type",
+                "show_stats.targets",
+                "show_errors",
+                "show_errors.job_id",
+                "show_errors.target_type",
+                "show_errors.targets",
+                "reset_errors",
+                "reset_errors.job_id",
+                "configure_job_log",
+                "configure_job_log.job_id",
+                "configure_job_log.config",
+                "configure_job_log.target",
+                "get_client_job_status",
+                "get_client_job_status.client_names",
+                "monitor_job",
+                "monitor_job.job_id",
+                "monitor_job.timeout",
+                "monitor_job.poll_interval",
+                "monitor_job.cb",
+                "monitor_job_and_return_job_meta",
+                "monitor_job_and_return_job_meta.job_id",
+                "monitor_job_and_return_job_meta.timeout",
+                "monitor_job_and_return_job_meta.poll_interval",
+                "monitor_job_and_return_job_meta.cb",
+                "wait_for_job",
+                "wait_for_job.job_id",
+                "wait_for_job.timeout",
+                "wait_for_job.poll_interval",
+                "abort_job",
+                "abort_job.job_id",
+            ])
+            .checks(&["JOB-STATS-001", "JOB-ABORT-001", "JOB-DELETE-001", "JOB-MONITOR-001"]),
         Case::new("jobs.life.waiting", "a job that finds too few sites waits, and is aborted and cloned", waiting)
+            .exercises(&[
+                "clone_job",
+                "clone_job.job_id",
+                "abort_job",
+                "abort_job.job_id",
+                "delete_job",
+                "delete_job.job_id",
+                "get_job_logs",
+                "get_job_logs.job_id",
+            ])
             .checks(&["JOB-LIFE-003", "JOB-ABORT-001", "JOB-CLONE-001"]),
         Case::new("jobs.life.given-up", "the scheduler gives up after ten attempts", given_up)
             .checks(&["JOB-LIFE-004"])
@@ -46,9 +110,19 @@ pub(super) fn cases() -> Vec<Case> {
         )
         .checks(&["JOB-LIFE-001"])
         .needs([Need::Site(Home::Server)]),
-        Case::new("jobs.list.filters", "every filter of a list selects as it says", filters).checks(&["JOB-LIST-001"]),
+        Case::new("jobs.list.filters", "every filter of a list selects as it says", filters)
+            .exercises(&[
+                "list_jobs",
+                "list_jobs.detailed",
+                "list_jobs.limit",
+                "list_jobs.id_prefix",
+                "list_jobs.name_prefix",
+                "list_jobs.reverse",
+            ])
+            .checks(&["JOB-LIST-001"]),
         Case::new("jobs.submit.custom-props", "custom properties are kept", custom_props).checks(&["JOB-SUBMIT-005"]),
         Case::new("jobs.download.large", "a job of many pieces comes back byte by byte", large)
+            .exercises(&["download_job_result", "download_job_result.job_id", "download_job_result.destination"])
             .checks(&["JOB-DOWNLOAD-001"]),
     ]
 }
@@ -91,6 +165,11 @@ async fn run_to_the_end(context: &Context, owner: &mut Owner) -> CaseResult {
         let there = logs.logs.contains_key(site) || logs.unavailable.contains_key(site);
         ensure!(there, "nothing is said about the log of {site}: {:?}", logs.unavailable);
     }
+    let started = session.get_job_logs(&job_id).grep("Runner_process started.").await?;
+    ensure_eq!(started.logs.get("server").map(|log| log.lines().count()), Some(1), "lines with a text");
+    let lines = session.get_job_logs(&job_id).file(LogFile::Json).await?;
+    let is_json = |line: &str| serde_json::from_str::<JsonObject>(line).is_ok();
+    ensure!(lines.logs.get("server").is_some_and(|log| log.lines().all(is_json)), "the other log: {lines:?}");
     let last = session.get_job_logs(&job_id).tail(1).await?;
     ensure_eq!(last.logs.get("server").map(|log| log.lines().count()), Some(1), "lines of a log's end");
     let error = session.show_stats(&job_id, &Targets::All).await.err();
@@ -166,6 +245,8 @@ async fn running(context: Context) -> CaseResult {
         ensure_eq!(session.monitor_job(&job_id, &short, |_| true).await?, MonitorReturnCode::Timeout, "monitoring");
         let stopped = session.monitor_job(&job_id, &short, |_| false).await?;
         ensure_eq!(stopped, MonitorReturnCode::EndedByCallback, "monitoring with a callback");
+        let seen = session.monitor_job_and_return_job_meta(&job_id, &short, |_| true).await?;
+        ensure_eq!((seen.0, seen.1.is_none()), (MonitorReturnCode::Timeout, true), "monitoring for the meta");
         let late = session.wait_for_job(&job_id, &short).await.err();
         ensure_eq!(late.map(|error| error.kind()), Some(ErrorKind::JobTimeout), "waiting");
 

@@ -16,15 +16,22 @@ const TOO_LONG: usize = 10 * 1024 * 1024 + 1;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::new("jobs.token.same", "the same token and content are the same job", same).checks(&["JOB-TOKEN-001"]),
+        Case::new("jobs.token.same", "the same token and content are the same job", same)
+            .exercises(&["submit_job", "submit_job.job_definition_path", "submit_job.submit_token"])
+            .checks(&["JOB-TOKEN-001"]),
         Case::new("jobs.token.conflict", "the same token with other content is a conflict", conflict)
+            .exercises(&["submit_job", "submit_job.submit_token"])
             .checks(&["JOB-TOKEN-002"]),
         Case::new("jobs.token.other-user", "another user's token is another token", other_user)
             .checks(&["JOB-TOKEN-003"]),
-        Case::new("jobs.token.deleted", "the token of a deleted job stays used", deleted).checks(&["JOB-TOKEN-004"]),
+        Case::new("jobs.token.deleted", "the token of a deleted job stays used", deleted)
+            .exercises(&["submit_job", "submit_job.submit_token", "delete_job", "delete_job.job_id"])
+            .checks(&["JOB-TOKEN-004"]),
         Case::new("jobs.token.concurrent", "submissions at the same time are one job", concurrent)
             .checks(&["JOB-TOKEN-005"]),
-        Case::new("jobs.token.list", "a list by token shows one's own job", listed).checks(&["JOB-TOKEN-006"]),
+        Case::new("jobs.token.list", "a list by token shows one's own job", listed)
+            .exercises(&["list_jobs", "list_jobs.submit_token"])
+            .checks(&["JOB-TOKEN-006"]),
         Case::new("jobs.token.long-member", "a long file cannot be submitted with a token", long_member)
             .checks(&["JOB-TOKEN-001"]),
     ]

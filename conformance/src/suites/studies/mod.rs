@@ -194,7 +194,7 @@ async fn listed(session: &Session) -> CaseResult<Vec<String>> {
 }
 
 /// What a command was answered, without its time.
-async fn said(session: &Session, line: &str) -> CaseResult<Value> {
+pub(super) async fn said(session: &Session, line: &str) -> CaseResult<Value> {
     let reply = session.do_command(line).await?;
     let mut reply: Value =
         serde_json::from_str(&reply.to_json()).map_err(|error| Finding::fail(format!("{line}: {error}")))?;

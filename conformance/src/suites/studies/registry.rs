@@ -43,7 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
             .needs([Need::Admin(Who::PROJECT_ADMIN)]),
         Case::new("studies.registry.own-sites", "an organisation's admin adds and removes sites of his own", own_sites)
             .checks(&["STUDY-SITE-001", "STUDY-SITE-002", "STUDY-LIST-001"])
-            .exercises(&["add_study_site.sites", "remove_study_site.sites"])
+            .exercises(&["add_study_site", "add_study_site.sites", "remove_study_site", "remove_study_site.sites"])
             .needs(both_admins),
         Case::new("studies.registry.users", "users come and go", users)
             .checks(&["STUDY-USER-001", "STUDY-USER-002", "STUDY-LIST-001"])

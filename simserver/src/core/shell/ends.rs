@@ -62,6 +62,9 @@ fn run(
             }
         }
     }
+    if part.opens_nothing() {
+        return Vec::new();
+    }
     let mut out = Vec::new();
     for operand in &options.operands {
         match content(files, operand) {
@@ -82,6 +85,11 @@ impl Part {
     /// Nothing is read for the first or last none.
     const fn reads_nothing(self) -> bool {
         self.count == 0 && matches!(self.side, Side::First | Side::Last)
+    }
+
+    /// For the last none of them, files are not even looked for (GNU `tail`).
+    const fn opens_nothing(self) -> bool {
+        self.count == 0 && matches!(self.side, Side::Last)
     }
 
     fn of(self, bytes: &[u8]) -> &[u8] {
