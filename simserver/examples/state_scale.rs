@@ -96,6 +96,7 @@ fn finished_job() -> StoredJob<Blob> {
     let mut config = config(&["site-1", "site-2"], started);
     config.job_settings.policy.max_jobs = 1;
     config.server.requires_signed_jobs = false;
+    config.sites.iter_mut().for_each(|site| site.requires_signed_jobs = false);
     let mut federation = Federation::start(config, 1, started);
     let token = federation.login("admin@nvidia.com", "default");
     let reply = federation.upload("submit_job job", &token, &json!({}), &archive());

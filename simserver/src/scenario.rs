@@ -50,7 +50,7 @@ pub struct Scenario {
     pub clock: Option<ClockMode>,
     /// What the runs of certain jobs do; where several fit a job, later ones win.
     pub rules: Vec<Rule>,
-    /// How sites treat requests, by name: `answers`, `silent`, `gone`, or `{slow: SECONDS}`.
+    /// How sites treat requests, by name: `answers`, `refuses`, `silent`, `gone`, or `{slow: SECONDS}`.
     pub sites: BTreeMap<String, SiteManner>,
     /// Faults of the connections, from the start to the end of the server.
     pub faults: Vec<Fault>,
@@ -68,6 +68,8 @@ pub struct Scenario {
 pub enum SiteManner {
     /// At once.
     Answers,
+    /// It refuses them.
+    Refuses,
     /// It never answers, but is there.
     Silent,
     /// It is not there any more.
@@ -200,6 +202,7 @@ impl From<SiteManner> for SiteBehaviour {
     fn from(manner: SiteManner) -> Self {
         match manner {
             SiteManner::Answers => Self::Answers,
+            SiteManner::Refuses => Self::Refuses,
             SiteManner::Silent => Self::Silent,
             SiteManner::Gone => Self::Gone,
             SiteManner::Slow(time) => Self::Slow(time.0),

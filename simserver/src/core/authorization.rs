@@ -191,6 +191,11 @@ impl Policy {
         Ok(Self { roles })
     }
 
+    /// A policy that knows no role.
+    pub(super) fn nobody() -> Self {
+        Self { roles: HashMap::new() }
+    }
+
     /// True when `user` may use `right` on a site of `site_org`; `submitter` is who submitted the job concerned, or
     /// nobody.
     #[must_use]

@@ -175,6 +175,8 @@ pub enum SiteBehaviour {
     Answers,
     /// It answers after this time.
     Slow(Duration),
+    /// It refuses whatever an admin asks of it, as a site does whose policy does not know his role. Jobs it takes.
+    Refuses,
     /// It never answers, but still says that it is there.
     Silent,
     /// Its process is gone: it is known at once that it does not answer, and after a while the server forgets it.

@@ -25,7 +25,7 @@ impl Federation for Surroundings<'_> {
         let view = |site: &super::Site| SiteView {
             name: site.name().to_string(),
             reach: match site.config().behaviour {
-                SiteBehaviour::Answers | SiteBehaviour::Slow(_) => Reach::Alive,
+                SiteBehaviour::Answers | SiteBehaviour::Refuses | SiteBehaviour::Slow(_) => Reach::Alive,
                 SiteBehaviour::Silent => Reach::Hanging,
                 SiteBehaviour::Gone => Reach::Gone,
             },

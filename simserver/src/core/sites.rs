@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::config::{SiteBehaviour, SiteConfig};
 use super::shell::{self, NotModelled, Place};
-use super::{LocalTime, Person, VirtualFiles, logs};
+use super::{LocalTime, Person, Policy, VirtualFiles, logs};
 use crate::core::argparse::Parser;
 
 /// Sites say this often that they are there.
@@ -459,7 +459,7 @@ impl Sites {
     ) -> Result<Option<SiteAnswer>, NotModelled> {
         let Some(site) = self.sites.get_mut(index.0) else { return Ok(None) };
         let after = match site.config.behaviour {
-            SiteBehaviour::Answers | SiteBehaviour::Gone => Duration::ZERO,
+            SiteBehaviour::Answers | SiteBehaviour::Refuses | SiteBehaviour::Gone => Duration::ZERO,
             SiteBehaviour::Slow(delay) => delay.min(timeout),
             SiteBehaviour::Silent => timeout,
         };
@@ -472,7 +472,11 @@ impl Sites {
             return Ok(Some(unanswered));
         }
         let nobody = Person::default();
-        let permitted = site.config.policy.authorize(asker.command, asker.person, &nobody, &site.config.org);
+        let policy = match site.config.behaviour {
+            SiteBehaviour::Refuses => &Policy::nobody(),
+            _ => &*site.config.policy,
+        };
+        let permitted = policy.authorize(asker.command, asker.person, &nobody, &site.config.org);
         let reply = match permitted {
             Ok(()) => SiteReply::Body(site.body(request, &around)?),
             Err(refusal) => SiteReply::Refused(refusal),

@@ -12,7 +12,7 @@ use super::kit_store::KitStore;
 use super::{SimServer, StartError, simulation};
 use crate::ambient::{self, Clock};
 use crate::clock::ClockMode;
-use crate::core::{Sim, SimConfig};
+use crate::core::{Sim, SimConfig, SiteBehaviour};
 use crate::driver::Driver;
 use crate::faults::Fault;
 use crate::jobs::behaviour::Rule;
@@ -184,6 +184,29 @@ impl SimServerBuilder {
     fn change(mut self, change: impl Fn(&mut SimConfig) -> Result<(), ScenarioError> + Send + Sync + 'static) -> Self {
         self.configure.push(Arc::new(change));
         self
+    }
+
+    /// How a site treats what admins ask of it. With a name that no site has the server does not start.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    /// use flare_simserver::core::SiteBehaviour;
+    ///
+    /// let server = SimServer::builder().site("site-2", SiteBehaviour::Refuses).start().await?;
+    /// # server.shutdown().await;
+    /// assert!(SimServer::builder().site("site-7", SiteBehaviour::Silent).start().await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn site(self, name: impl Into<String>, behaviour: SiteBehaviour) -> Self {
+        let name = name.into();
+        self.change(move |config| {
+            let site = config.sites.iter_mut().find(|site| site.name == name);
+            site.ok_or_else(|| ScenarioError::UnknownSite(name.clone()))?.behaviour = behaviour;
+            Ok(())
+        })
     }
 
     /// What the runs of certain jobs do; where several rules fit a job, later ones win.

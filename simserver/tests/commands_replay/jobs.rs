@@ -28,6 +28,10 @@ enum State {
     Running,
     /// They run and were told to stop.
     Aborting,
+    /// It was aborted before its processes ran, and they run all the same: a race of the real server.
+    RunsOn,
+    /// The server was killed while they ran, and started again.
+    Killed,
     /// It ran to its end.
     Finished,
 }
@@ -38,6 +42,10 @@ const RECORDINGS: &[(&str, State)] = &[
     ("abort_job.running.owner", State::Running),
     ("abort_job.running.second", State::Aborting),
     ("abort_job.submitted", State::Stored("SUBMITTED")),
+    ("aborted_dispatched.abort_job", State::RunsOn),
+    ("aborted_dispatched.download", State::RunsOn),
+    ("aborted_dispatched.show_stats", State::RunsOn),
+    ("aborted_dispatched.shutdown", State::RunsOn),
     ("app_command.running.too_many", State::Running),
     ("app_command.running.unknown_topic", State::Running),
     ("check_status.all.running", State::Running),
@@ -95,6 +103,8 @@ const RECORDINGS: &[(&str, State)] = &[
     ("reset_errors.running.lead_acme", State::Running),
     ("reset_errors.running.member", State::Running),
     ("reset_errors.running.server", State::Running),
+    ("restart_recovery.download_job", State::Killed),
+    ("restart_recovery.get_job_log", State::Killed),
     ("restart_recovery.list_job", State::Finished),
     ("show_errors.running.all", State::Running),
     ("show_errors.running.client", State::Running),
@@ -105,9 +115,16 @@ const RECORDINGS: &[(&str, State)] = &[
     ("show_errors.running.lead_acme", State::Running),
     ("show_errors.running.member", State::Running),
     ("show_errors.running.server", State::Running),
+    ("show_stats.client_disabled_job", State::Running),
+    ("show_stats.running.all", State::Running),
+    ("show_stats.running.client", State::Running),
     ("show_stats.running.client_nope", State::Running),
+    ("show_stats.running.client_site-1", State::Running),
     ("show_stats.running.client_site-3", State::Running),
     ("show_stats.running.foo", State::Running),
+    ("show_stats.running.lead_acme", State::Running),
+    ("show_stats.running.member", State::Running),
+    ("show_stats.running.server", State::Running),
     ("study.clone_job", State::Stored("FINISHED:CAN_NOT_SCHEDULE")),
     ("zombie.clone_job", State::Stored("RUNNING")),
 ];
@@ -127,6 +144,10 @@ fn a_job_in_each_state_is_answered_for_as_recorded() {
 
 fn replay(recorded: &RecordedReply, state: State) {
     let (mut federation, job_id) = federation(recorded, state);
+    if recorded.name == "show_stats.client_disabled_job" {
+        let admin = federation.login("admin@nvidia.com", "default");
+        federation.send("disable_client site-2", &admin);
+    }
     let token = federation.login(&recorded.user, &recorded.study);
     let line = recorded.command.clone().unwrap();
     let meta = recorded.request_meta.clone().unwrap_or_else(|| json!({}));
@@ -157,6 +178,12 @@ fn comparable(value: &mut Value, job_id: &str, seen: &mut BTreeSet<String>) {
         Value::Object(members) => {
             for (name, member) in members.iter_mut() {
                 match member {
+                    // How far a run is at a moment is its own.
+                    Value::Number(_) if name == "current_round" => *member = json!("<round>"),
+                    Value::Array(_) if name == "current_tasks" => *member = json!("<tasks>"),
+                    Value::Object(tasks) if name == "tasks" => {
+                        tasks.values_mut().for_each(|sites| *sites = json!("<sites>"));
+                    }
                     Value::Object(logs) if name == "logs" => {
                         for log in logs.values_mut() {
                             assert!(log.as_str().unwrap().contains("Runner_process started."));
@@ -189,7 +216,8 @@ fn federation(recorded: &RecordedReply, state: State) -> (Federation, String) {
     let mut names: Vec<&str> =
         SITES.iter().map(|(name, _)| *name).filter(|site| setup::is_there(recorded, site)).collect();
     // The sites are shown in the order in which they registered.
-    names.sort_by_key(|name| shown.find(&format!("\"{name}\"")).unwrap_or(usize::MAX));
+    let place = |name: &str| shown.find(&format!("\"{name}\":")).or_else(|| shown.find(&format!("\"{name}\"")));
+    names.sort_by_key(|name| place(name).unwrap_or(usize::MAX));
     let created = match recorded.reply["meta"]["server_start_time"].as_f64() {
         Some(seconds) => flare_wire::Moment::from_unix(Duration::from_secs_f64(seconds)),
         None => now,
@@ -204,6 +232,7 @@ fn federation(recorded: &RecordedReply, state: State) -> (Federation, String) {
         },
     );
     config.job_settings.policy.max_jobs = usize::from(!matches!(state, State::Stored(_)));
+    config.job_settings.quirks.aborted_while_dispatched_runs_on = state == State::RunsOn;
     let mut federation = Federation::start(config, 5, created);
     federation.now = now;
 
@@ -240,7 +269,8 @@ pub(crate) fn run_a_job(federation: &mut Federation, job_id: &str) {
 fn run(federation: &mut Federation, job_id: &str, state: State) {
     let wanted = match state {
         State::Stored(_) => return,
-        State::Running | State::Aborting => "RUNNING",
+        State::Running | State::Aborting | State::Killed => "RUNNING",
+        State::RunsOn => "DISPATCHED",
         State::Finished => "FINISHED:COMPLETED",
     };
     let status = |federation: &Federation| federation.sim.jobs().meta(job_id).unwrap().status().as_str().to_owned();
@@ -248,14 +278,30 @@ fn run(federation: &mut Federation, job_id: &str, state: State) {
         federation.now = federation.now.max(federation.sim.next_deadline().unwrap());
         federation.sim.advance(federation.now);
     }
-    if state == State::Aborting {
+    if matches!(state, State::Aborting | State::RunsOn) {
         let now = federation.now;
         federation.sim.jobs_mut().abort(job_id, now);
+    }
+    match state {
+        State::RunsOn => {
+            while federation.sim.jobs().running().count() == 0 {
+                federation.now = federation.now.max(federation.sim.next_deadline().unwrap());
+                federation.sim.advance(federation.now);
+            }
+        }
+        State::Killed => {
+            let now = federation.now;
+            federation.sim.restart(now);
+        }
+        _ => {}
     }
 }
 
 /// The job that the command names, or the one that runs.
 fn job_id(recorded: &RecordedReply) -> String {
+    if recorded.name == "aborted_dispatched.shutdown" {
+        return recorded.reply["meta"]["info"].as_str().unwrap().to_owned();
+    }
     let word = recorded.command.as_deref().unwrap().split(' ').nth(1).unwrap();
     if is_uuid4(word) { word.to_owned() } else { setup::RUNNING_JOB.to_owned() }
 }
@@ -283,10 +329,20 @@ fn job(recorded: &RecordedReply, job_id: &str, state: State) -> StoredJob<Blob> 
         }
         meta.insert("min_clients".to_owned(), 1.into());
     }
+    // What its statistics tell of.
+    let workflow = json!({"format_version": 2, "workflows": [{
+        "id": "scatter_and_gather",
+        "path": "nvflare.app_common.workflows.scatter_and_gather.ScatterAndGather",
+        "args": {"num_rounds": 60},
+    }]});
     let app = AppContent {
         trust: Trust::Unsigned,
         has_custom_code: false,
-        server_config: None,
+        server_config: recorded
+            .command
+            .as_deref()
+            .is_some_and(|line| line.starts_with("show_stats"))
+            .then_some(workflow),
         client_config: None,
         custom_classes: Vec::new(),
         files: Vec::new(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use flare_fixtures::{RecordedReply, replies, reply as recorded};
 use flare_simserver::core::SimConfig;
+use flare_simserver::jobs::behaviour::Rule;
 use flare_wire::Moment;
 use flare_wire::hci::Reply;
 use regex::Regex;
@@ -18,7 +19,7 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use crate::federation::{Federation, PROD, SITES, config};
-use crate::{normal, setup, word};
+use crate::{jobs, normal, setup, word};
 
 /// Recordings that follow each other on one server; each line is a server of its own.
 const STORIES: &[&[&str]] = &[
@@ -86,7 +87,8 @@ const STORIES: &[&[&str]] = &[
     &["submit_job.run.stoken"],
     &["submit_job.run.v_minstrnum"],
     &["submit_job.run.v_onlyserver"],
-    &["submit_token.before_server_kill"],
+    &["submit_token.before_server_kill", "restart_recovery.submit_token", "restart_recovery.list_jobs_token"],
+    &["study_submit.after_removed"],
     &["dead_client.submit"],
 ];
 
@@ -94,8 +96,6 @@ const STORIES: &[&[&str]] = &[
 const LEFT_OUT: &[(&str, &str)] = &[
     ("submit_job.invalid.", "replayed by the tests of `jobs::definition`"),
     ("submit_token.concurrent", "a test of its own"),
-    ("study_submit.after_removed", "a study is removed under a session"),
-    ("restart_recovery.submit_token", "the server was killed and started again"),
 ];
 
 /// True for a recording that is replayed here.
@@ -153,10 +153,22 @@ fn replay(story: &[&str]) {
         let recorded = recorded(name);
         federation.now = federation.now.max(normal::time_of(&recorded.reply));
         federation.sim.advance(federation.now);
+        if *name == "restart_recovery.submit_token" {
+            assert_eq!(federation.sim.jobs().running().count(), 1);
+            let now = federation.now;
+            federation.sim.restart(now);
+            // An upload brings no session back, so its user has logged in anew.
+            sessions.clear();
+        }
         let token = sessions
             .entry((&recorded.user, &recorded.study))
             .or_insert_with(|| federation.login(&recorded.user, &recorded.study))
             .clone();
+        if *name == "study_submit.after_removed" {
+            let admin = federation.login("admin@nvidia.com", "default");
+            let removed = federation.send(&format!("remove_study {}", recorded.study), &admin);
+            assert!(removed.to_json().contains(r#""removed": true"#), "{}", removed.to_json());
+        }
         let line = ids.ours(recorded.command.as_deref().unwrap());
         let meta = recorded.request_meta.clone().unwrap_or_else(|| json!({}));
         let reply = if recorded.sent_as.as_deref() == Some("request") {
@@ -182,6 +194,9 @@ fn federation(recorded: &RecordedReply, created: Moment) -> Federation {
     // Jobs wait where they are not to run.
     config.job_settings.policy.max_jobs = 1;
     config.job_settings.store_root = PROD.split('/').next().map(|poc| format!("{poc}/jobs-storage")).unwrap();
+    if recorded.name == "submit_token.before_server_kill" {
+        jobs::let_jobs_run(&mut config, Rule::named("*").until_aborted());
+    }
     if recorded.name == "submit_job.site_disabled" {
         config.disabled_clients = vec!["site-2".to_owned()];
     }
@@ -262,8 +277,10 @@ impl Ids {
         static STAMP: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00").unwrap());
         static SECONDS: LazyLock<Regex> =
             LazyLock::new(|| Regex::new(r#"((?:submit|schedule)_time\\?": )\d+\.\d+"#).unwrap());
+        static LIVE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#""\d:\d\d:\d\d\.\d{6}""#).unwrap());
         let shape = |reply: &Value| {
             let text = serde_json::to_string_pretty(&json!([reply["data"], reply["meta"]])).unwrap();
+            let text = LIVE.replace_all(&text, r#""<duration>""#);
             let text = STAMP.replace_all(&text, "<time>");
             SECONDS.replace_all(&text, "$1<time>").into_owned()
         };

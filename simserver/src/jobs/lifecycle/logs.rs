@@ -1,6 +1,7 @@
 //! Logs of jobs: of what runs, of what ran, and of what a killed server left behind.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use flare_wire::Moment;
 use flare_wire::hci::JsonObject;
@@ -8,12 +9,17 @@ use serde_json::{Value, json};
 
 use super::Jobs;
 use super::run::Run;
+use crate::core::LocalTime;
 use crate::jobs::behaviour::{RunLog, WorkspaceEntry, WorkspaceFile};
 use crate::jobs::definition::{SERVER_SITE, is_all_sites, participants};
+use crate::jobs::meta::JobMeta;
 use crate::jobs::store::StoredJob;
 
 /// Longest log in a reply; of a longer one the end is shown.
 pub(super) const MAX_LOG_LEN: usize = 5 << 20;
+
+/// How long a site's process tries to reach a server that is gone before it logs an error (measured: 15 s).
+const UNANSWERED: Duration = Duration::from_secs(15);
 
 const JSON_LOG: &str = "log.json";
 const TEXT_LOG: &str = "log.txt";
@@ -66,6 +72,40 @@ impl<H: Clone> Jobs<H> {
         }
     }
 
+    /// What a run leaves behind whose server was killed: the server's logs, and from every site what its processes had to
+    /// say about it when they found a server again.
+    pub(super) fn abandon(&mut self, job_id: &str, sites: &[String], logs: [String; 2], now: Moment) {
+        self.abandoned_logs.insert(job_id.to_owned(), logs);
+        let time = LocalTime::with_offset(self.settings.offset).log(now + UNANSWERED);
+        let error = format!("{time} - _LogTailProducer - ERROR - error from target server: TIMEOUT\n");
+        self.store.update(job_id, |job| {
+            for site in sites {
+                job.components.entry(format!("ERRORLOG_{site}")).or_insert_with(|| error.clone().into_bytes());
+            }
+        });
+    }
+
+    /// The same for a run of an earlier process. What it logged is known but for the moment of its end, which cannot
+    /// have been its own.
+    pub(super) fn abandon_restored(&mut self, job_id: &str) {
+        let Some(job) = self.store.get(job_id) else { return };
+        let Some(started) = job.meta.start_time() else { return };
+        let sites = deployed_sites(&job.meta);
+        let plan = self.behaviours.plan(&job.meta, &job.content, &sites);
+        let end = plan.duration().map(|duration| duration.saturating_sub(Duration::from_millis(1)));
+        let log = RunLog {
+            job_id,
+            project: &self.settings.project,
+            plan: &plan,
+            started,
+            elapsed: end.map_or(self.started.since(started), |end| end.min(self.started.since(started))),
+            was_aborted: false,
+            offset: self.settings.offset,
+        };
+        let logs = [log.text(), log.json()];
+        self.abandon(job_id, &sites, logs, self.started);
+    }
+
     fn server_log(&self, job: &StoredJob<H>, file: &str, now: Moment) -> Option<String> {
         let job_id = job.meta.job_id();
         if let Some(run) = self.runs.get(job_id).filter(|run| run.started().is_some()) {
@@ -77,6 +117,13 @@ impl<H: Clone> Jobs<H> {
         }
         workspace_file(job, file)
     }
+}
+
+/// The sites that a job was deployed to: `SITE: OK` among the details of its deployment.
+fn deployed_sites(meta: &JobMeta) -> Vec<String> {
+    let lines = meta.fields().get("job_deploy_detail").and_then(Value::as_array);
+    let sites = lines.into_iter().flatten().filter_map(|line| line.as_str()?.strip_suffix(": OK"));
+    sites.filter(|site| *site != SERVER_SITE).map(str::to_owned).collect()
 }
 
 /// The sites that a job names, and those whose logs are there.

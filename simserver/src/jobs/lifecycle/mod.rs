@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use flare_wire::Moment;
 
 use super::behaviour::Behaviours;
-use super::meta::JobMeta;
+use super::meta::{JobMeta, JobStatus};
 use super::store::{JobStore, StoredJob};
 use super::submit_records::{Scope, SubmitRecord, SubmitRecords};
 use run::Run;
@@ -74,9 +74,14 @@ impl<H: Clone> Jobs<H> {
         }
     }
 
-    /// Puts back a job that was kept somewhere. One that was RUNNING stays so for ever, as on a real server.
+    /// Puts back a job that was kept somewhere. One that was RUNNING stays so for ever, as on a real server, with what
+    /// its run has left behind.
     pub fn restore_job(&mut self, job: StoredJob<H>) {
-        self.store.insert(job);
+        let job_id = job.meta.job_id().to_owned();
+        let was_running = job.meta.status() == JobStatus::Running;
+        if self.store.insert(job) && was_running {
+            self.abandon_restored(&job_id);
+        }
         self.wake(self.started);
     }
 
@@ -90,7 +95,8 @@ impl<H: Clone> Jobs<H> {
         for run in std::mem::take(&mut self.runs).into_values() {
             if run.started().is_some() {
                 let log = self.log_of(&run, now);
-                self.abandoned_logs.insert(run.job_id.clone(), [log.text(), log.json()]);
+                let logs = [log.text(), log.json()];
+                self.abandon(&run.job_id, &run.sites, logs, now);
             }
         }
         (self.started, self.runner_free, self.pass_due) = (now, now, None);
