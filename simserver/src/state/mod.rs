@@ -15,6 +15,7 @@ mod record;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use flare_wire::Moment;
 use flare_wire::hci::JsonObject;
@@ -225,9 +226,8 @@ impl StateStore {
         let mut archives = HashMap::new();
         let rows = self.rows(JOBS).map_err(&store)?;
         found.jobs.reserve(rows.len());
-        for (job_id, row) in rows {
-            let damaged = || StateError::Damaged { directory: self.directory.clone(), what: format!("job {job_id}") };
-            let record = JobRecord::from_json(&row).ok_or_else(damaged)?;
+        let damaged = |job_id| StateError::Damaged { directory: self.directory.clone(), what: format!("job {job_id}") };
+        for record in parse(&rows, JobRecord::from_json).map_err(damaged)? {
             let archive = record.archive.as_ref().map_or_else(Blob::none, |name| {
                 archives
                     .entry(name.clone())
@@ -324,6 +324,24 @@ impl Adopter {
             Err(source) => Err(StateError::io("write", &path, source)),
         }
     }
+}
+
+/// Reads rows with as many threads as there are processors, for it is this that starting with many jobs takes its time
+/// for. Fails with the key of a row that cannot be read.
+fn parse<T: Send>(rows: &[(String, Vec<u8>)], read: impl Fn(&[u8]) -> Option<T> + Sync) -> Result<Vec<T>, String> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let part = rows.len().div_ceil(threads).max(1);
+    let read_part = |rows: &[(String, Vec<u8>)]| {
+        rows.iter().map(|(key, row)| read(row).ok_or_else(|| key.clone())).collect::<Result<Vec<_>, _>>()
+    };
+    thread::scope(|scope| {
+        let parts: Vec<_> = rows.chunks(part).map(|rows| scope.spawn(|| read_part(rows))).collect();
+        let mut read = Vec::with_capacity(rows.len());
+        for part in parts {
+            read.extend(part.join().expect("what cannot be read is no panic")?);
+        }
+        Ok(read)
+    })
 }
 
 /// The names in `{"disabled_clients": [...]}`.

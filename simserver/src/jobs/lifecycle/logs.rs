@@ -92,13 +92,14 @@ impl<H: Clone> Jobs<H> {
         let Some(started) = job.meta.start_time() else { return };
         let sites = deployed_sites(&job.meta);
         let plan = self.behaviours.plan(&job.meta, &job.content, &sites);
-        let end = plan.duration().map(|duration| duration.saturating_sub(Duration::from_millis(1)));
+        let since = self.started.since(started);
+        let end = plan.duration().map_or(since, |duration| duration.saturating_sub(Duration::from_millis(1)));
         let log = RunLog {
             job_id,
             project: &self.settings.project,
             plan: &plan,
             started,
-            elapsed: end.map_or(self.started.since(started), |end| end.min(self.started.since(started))),
+            elapsed: since.min(end),
             was_aborted: false,
             offset: self.settings.offset,
         };

@@ -328,6 +328,16 @@ fn a_killed_server_leaves_zombies() {
     let logs = bench.jobs.logs(bench.jobs.store().get(&id).unwrap(), "server", "log.txt", bench.now);
     assert!(logs["logs"]["server"].as_str().unwrap().contains("Round 0 started."));
     assert!(bench.jobs.meta(&id).unwrap().live_duration(bench.now).starts_with("0:16:"));
+    let job = bench.jobs.store().get(&id).unwrap().clone();
+    let components: Vec<&String> = job.components.keys().collect();
+    assert_eq!(components, ["ERRORLOG_site-1", "ERRORLOG_site-2", "ERRORLOG_site-3"]);
+    // Another process that is told what was stored finds the same.
+    let mut other = Jobs::new(bench.jobs.settings().clone(), Behaviours::new(Vec::new()), bench.now);
+    other.restore_job(StoredJob { components: BTreeMap::new(), ..job.clone() });
+    let restored = other.store().get(&id).unwrap();
+    assert_eq!(restored.components.keys().collect::<Vec<_>>(), components);
+    let logs = other.logs(restored, "server", "log.txt", bench.now);
+    assert!(logs["logs"]["server"].as_str().unwrap().contains("Round 0 started."));
     // It does not count as running.
     let next = bench.submit(&JobFolder::hello("j"));
     bench.until(&next, JobStatus::Completed);
