@@ -464,6 +464,15 @@ fn list_jobs(dice: &mut Dice) -> String {
     words.join(" ")
 }
 
+/// True for a list by the first digits of ids: whose begin so is each side's chance.
+pub(super) fn is_by_chance(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
+    let is_digits = |word: &str| !word.is_empty() && word.len() < 8 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let takes_a_word = |word: &str| matches!(word, "-m" | "-n" | "--submit-token");
+    let has_digits = words.windows(2).any(|pair| is_digits(pair[1]) && !takes_a_word(pair[0]));
+    words.first().is_some_and(|command| command.ends_with("list_jobs")) && has_digits
+}
+
 /// Makes a line odd or malformed.
 pub(super) fn mutate(line: &str, dice: &mut Dice) -> String {
     let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -526,6 +535,16 @@ mod tests {
                 let is_harmful = matches!(kind, "server" | "all") || (kind == "client" && known);
                 assert!(!is_harmful || entry.sender == Sender::Members, "{line}");
             }
+        }
+    }
+
+    #[test]
+    fn a_list_by_some_digits_of_an_id_is_told_from_other_lists() {
+        for line in ["list_jobs 0", "list_jobs -m 2 0", "list_jobs '1f'", "list_jobs -r abc"] {
+            assert!(is_by_chance(line), "{line}");
+        }
+        for line in ["list_jobs -m 0", "list_jobs zzz", "list_jobs -n 1", "cat server 1", "list_jobs {recent:0}"] {
+            assert!(!is_by_chance(line), "{line}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::allowance::Allowances;
 use super::dice::Dice;
-use super::grammar::{ENTRIES, Entry, SUBMISSION, Sender, mutate};
+use super::grammar::{ENTRIES, Entry, SUBMISSION, Sender, is_by_chance, mutate};
 use crate::Role;
 use crate::kits::AdminKit;
 
@@ -81,6 +81,9 @@ pub(super) fn generate(seed: u64, count: usize, admins: &[AdminKit]) -> Vec<Step
             if dice.once_in(MUTATED) {
                 line = mutate(&line, &mut dice);
             }
+        }
+        if is_by_chance(&line) {
+            continue;
         }
         let token = match dice.below(2 * WITHOUT_TOKEN) {
             0 => Token::Missing,

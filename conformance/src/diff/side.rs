@@ -22,6 +22,9 @@ const TOKEN_COLUMN: usize = 4;
 /// Column of the table of commands that holds the name.
 const COMMAND_COLUMN: usize = 1;
 
+/// Takes back every `disable_client` of the grammar: servers keep the names.
+const DISABLED_NAMES: &str = "enable_client nosite other server 'no site' Site-1";
+
 /// How the names of all jobs of scripts begin.
 const JOB_PREFIX: &str = "diff";
 
@@ -88,13 +91,14 @@ impl Side {
         serde_json::from_str(&self.without_own_names(&reply.to_json())).map_err(|error| error.to_string())
     }
 
-    /// Removes all studies, and the jobs of scripts.
+    /// Removes all studies, the jobs of scripts, and the names that scripts disable.
     pub(super) async fn clear(&mut self) -> CaseResult {
         self.jobs.clear();
         let admin = self.project_admin()?;
         for study in names(&admin.command("list_studies").await?, "studies") {
             admin.command(&format!("remove_study {study}")).await?;
         }
+        admin.command(DISABLED_NAMES).await?;
         let jobs = admin.command(&format!("list_jobs -n {JOB_PREFIX}")).await?;
         let jobs = jobs.meta.get("jobs").and_then(Value::as_array).cloned().unwrap_or_default();
         for job_id in jobs.iter().filter_map(|job| job["job_id"].as_str()) {
