@@ -107,7 +107,10 @@ impl SimServerBuilder {
 
     /// Where jobs, their archives, submit records, studies and disabled clients are kept, so that another server that is started with the same
     /// directory, the same workspace and the same port goes on where this one ended, however it ended. A reply is sent
-    /// when what it says is on disk. Without a directory they go with the server.
+    /// when what it says is on disk; what cannot be written is answered with an error that says why. Without a directory
+    /// they go with the server.
+    ///
+    /// Starting with stored jobs takes about 50 us of processor time for each. Log files of workspaces are not kept.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

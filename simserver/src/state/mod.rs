@@ -6,6 +6,14 @@
 //! <state>/incoming/        what is on its way; worth nothing when the process ends
 //! ```
 //!
+//! It is what a real server keeps on its disk over a restart or a SIGKILL: its job store with its submit records,
+//! `study_registry.json` and `disabled_clients.json`. As there, sessions, registrations, downloads and half uploads go with
+//! the process, and a job that ran stays RUNNING for ever; its log is made anew from what the job does. The log files of
+//! server and sites (`log.txt`, `audit.log`), which a real one keeps too, begin anew here.
+//!
+//! Reading takes about 50 us of processor time for a job that has run, spread over the processors: 5 s of it for 100,000
+//! jobs (`examples/state_scale.rs`).
+//!
 //! An archive is on disk for good before the job that refers to it is, and leaves after it; what changes is written
 //! before its reply is sent. The store is locked while a server has it open, so two cannot share a directory.
 
