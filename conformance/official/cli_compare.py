@@ -3,7 +3,7 @@
 
     cli_compare.py --left REAL_KITS --right SIMULATED_KITS [--json FILE]
 
-Every command below is run with the kit of every admin on either side; exit code, standard output and standard error
+Every command below is run with the kit of every admin on either side, and the timelines of `cli_*.py` with several; exit code, standard output and standard error
 must be the same but for ids, moments, ports and paths (`references.py`). In the JSON formats the one line is
 compared as JSON, so that the report names the member that differs.
 
@@ -12,19 +12,24 @@ Run it with a Python that has nvflare; the command is taken from beside it. Exit
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cli_jobs
-from cli_jobs import JobLine, JobPlayer
+import cli_studies
+import cli_system
+from cli_lines import CliLine, Player
 from federation import Federation, Kit, read_federation
 from references import References, differences
 from report import Comparison, Finding, write_report
 from rules import Rules
+from sites import Sites
 
 # A command takes about two seconds, most of it waiting; this is for a server that answers nothing.
 COMMAND_LIMIT_SECONDS = 120
@@ -52,36 +57,53 @@ COMMANDS_IN_TEXT = ["job list", "job meta nope", "system status", "system versio
 ROLES_IN_TEXT = ("project_admin", "member")
 
 
+# Timelines that go on at the same time; those of one list wait for those of the list before.
+TIMELINES = (
+    {"jobs": cli_jobs.lines, "studies": cli_studies.lines},
+    {"system": cli_system.lines},
+    {"server-life": cli_system.server_life},
+)
+PARTS = ("looking", *(name for together in TIMELINES for name in together))
+# After it the federations are gone.
+ONLY_WHEN_ASKED = "server-life"
+
+
 def main() -> int:
     """Runs every command on both sides, compares, reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--left", required=True, help="folder of kits, usually of the real federation")
     parser.add_argument("--right", required=True, help="folder of kits, usually of the simulated one")
     parser.add_argument("--json", type=Path, help="where to write the report")
-    parser.add_argument("--only-jobs", action="store_true", help="leave out the commands that only look")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this one; may be given several times")
+    parser.add_argument("--server-life", action="store_true", help="end with what ends both federations")
     arguments = parser.parse_args()
     left, right = read_federation(arguments.left), read_federation(arguments.right)
     if [kit.who for kit in left.kits] != [kit.who for kit in right.kits]:
         print(f"the admins differ: {[kit.who for kit in left.kits]} <> {[kit.who for kit in right.kits]}")
         return 2
-    lines = [(kit.user, line) for kit in left.kits for line in ([] if arguments.only_jobs else _lines(kit))]
-    job_lines = cli_jobs.lines()
-    owner = next(kit.user for kit in left.kits if kit.role == "project_admin")
+    parts = arguments.part or [part for part in PARTS if part != ONLY_WHEN_ASKED or arguments.server_life]
+    compared = []
     with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = [
-            [pool.submit(_run, side, side.kit(user), line, home) for side in (left, right)] for user, line in lines
-        ]
-        outcomes = [[run.result() for run in pair] for pair in runs]
-        # Jobs come after the others, which look at a server that has none.
-        sides = [pool.submit(_play_jobs, side, side.kit(owner), job_lines, home) for side in (left, right)]
-        job_outcomes = list(zip(*[side.result() for side in sides], strict=True))
+        for ready in [pool.submit(_make_ready, side) for side in (left, right)]:
+            ready.result()
+        # What only looks comes first: it sees a server that has no jobs.
+        if "looking" in parts:
+            lines = [CliLine(line, who=kit.user) for kit in left.kits for line in _lines(kit)]
+            runs = [[pool.submit(_run, side, line.who, line.line, home) for side in (left, right)] for line in lines]
+            compared += [(line, [run.result() for run in pair]) for line, pair in zip(lines, runs, strict=True)]
+        for together in TIMELINES:
+            playing = [
+                (make(), [pool.submit(_play, side, make(), home) for side in (left, right)])
+                for name, make in together.items()
+                if name in parts
+            ]
+            for lines, sides in playing:
+                compared += zip(lines, zip(*[side.result() for side in sides], strict=True), strict=True)
     comparison = Comparison(str(left.folder), str(right.folder))
     references = References()
-    compared = [(user, line, Rules(), pair) for (user, line), pair in zip(lines, outcomes, strict=True)]
-    compared += [(owner, line.name, line.allowed, pair) for line, pair in zip(job_lines, job_outcomes, strict=True)]
-    for user, line, allowed, (one, other) in compared:
-        problems = differences(one, other, references, allowed)
-        comparison.add(Finding("nvflare", left.kit(user).who, f"nvflare {line}", problems, one, other), allowed.reasons)
+    for line, (one, other) in compared:
+        problems = differences(one, other, references, line.allowed)
+        comparison.add(Finding("nvflare", left.kit(line.who).who, line.name, problems, one, other), line.allowed.reasons)
     write_report(comparison, arguments.json, "nvflare command")
     return 0 if comparison.is_clean else 1
 
@@ -91,19 +113,31 @@ def _lines(kit: Kit) -> list[str]:
     return [f"{command} --format json" for command in COMMANDS] + text
 
 
-def _play_jobs(federation: Federation, kit: Kit, lines: list[JobLine], home: str) -> list[dict]:
+def _make_ready(federation: Federation) -> None:
+    sites = Sites(federation)
+    try:
+        sites.make_ready()
+    finally:
+        sites.close()
+
+
+def _play(federation: Federation, lines: list[CliLine], home: str) -> list[dict]:
+    sites = Sites(federation)
     scratch = Path(tempfile.mkdtemp(dir=home))
-    player = JobPlayer(scratch, lambda line: _run(federation, kit, line, home))
-    return [player.play(line) for line in lines]
+    player = Player(scratch, lambda who, line: _run(federation, who, line, home), sites)
+    try:
+        return [player.play(line) for line in lines]
+    finally:
+        sites.close()
 
 
-def _run(federation: Federation, kit: Kit, line: str, home: str) -> dict:
+def _run(federation: Federation, who: str, line: str, home: str) -> dict:
     command = [str(Path(sys.executable).with_name("nvflare")), *line.split()]
     # An own home for each: the command keeps its registry of kits there.
     with tempfile.TemporaryDirectory(dir=home) as own_home:
         run = subprocess.run(
             command,
-            env={"HOME": own_home, "PATH": "/usr/bin:/bin", "NVFLARE_STARTUP_KIT_DIR": str(kit.folder)},
+            env={"HOME": own_home, "PATH": "/usr/bin:/bin", "NVFLARE_STARTUP_KIT_DIR": str(federation.kit(who).folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=COMMAND_LIMIT_SECONDS,
@@ -132,5 +166,22 @@ def _named(federation: Federation, text: str) -> str:
     return re.sub(rf"\b{federation.port}\b", "<port>", text.replace(str(federation.folder), "<kits>"))
 
 
+def _exit_with_threads_running() -> None:
+    # A session to a server that is gone leaves threads of the official client behind, which would keep the process.
+    code = 1
+    try:
+        code = main()
+    except SystemExit as ended:
+        if not isinstance(ended.code, int):
+            print(ended.code, file=sys.stderr)
+        else:
+            code = ended.code
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _exit_with_threads_running()

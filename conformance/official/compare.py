@@ -24,13 +24,24 @@ from pathlib import Path
 from federation import Federation, read_federation
 from references import References, differences
 from report import Comparison, Finding, write_report
-from script import defects, job_life, steps_of_every_kit
+from script import defects, job_life, steps_of_every_kit, studies, system
 
 # A recording of seven kits takes under a minute; a server that answers nothing lets every line time out.
 RECORDING_LIMIT_SECONDS = 1200
-SCRIPTS = {"every-kit": steps_of_every_kit, "defects": defects.steps, "jobs": job_life.steps}
-# Scripts that are played at the same time. Jobs come alone: the others look at a server that has none.
-TOGETHER = (("every-kit", "defects"), ("jobs",))
+SCRIPTS = {
+    "every-kit": steps_of_every_kit,
+    "defects": defects.steps,
+    "jobs": job_life.steps,
+    "studies": studies.steps,
+    "system": system.steps,
+    "server-life": system.server_life,
+}
+# Played before any other, and compared with nothing.
+BEGINNING = "beginning"
+# Scripts that are played at the same time. The first look at a server that has no jobs, the last change the sites.
+TOGETHER = ((BEGINNING,), ("every-kit", "defects"), ("jobs", "studies"), ("system",), ("server-life",))
+# After it the federations are gone.
+ONLY_WHEN_ASKED = "server-life"
 
 
 def main() -> int:
@@ -39,6 +50,7 @@ def main() -> int:
     parser.add_argument("--left", required=True, help="folder of kits, usually of the real federation")
     parser.add_argument("--right", required=True, help="folder of kits, usually of the simulated one")
     parser.add_argument("--json", type=Path, help="where to write the report")
+    parser.add_argument("--server-life", action="store_true", help="end with what ends both federations")
     parser.add_argument("--script", choices=SCRIPTS, action="append", help="only this one; may be given several times")
     parser.add_argument("--keep", type=Path, help="folder in which to keep what was recorded")
     arguments = parser.parse_args()
@@ -49,7 +61,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        scripts = arguments.script or list(SCRIPTS)
+        scripts = arguments.script or [name for name in SCRIPTS if name != ONLY_WHEN_ASKED or arguments.server_life]
         if not _record(left, right, scripts, folder, Path(scratch)):
             return 2
         comparison = _compare(left, right, scripts, folder)
@@ -67,7 +79,7 @@ def _record(left: Federation, right: Federation, scripts: list[str], folder: Pat
             _start_recorder(sides[name], script, folder / f"{name}.{script}.json", home)
             for name in names
             for script in together
-            if script in scripts
+            if script in (BEGINNING, *scripts)
         ]
         try:
             if not all([_ended_well(process) for process in running]):

@@ -25,10 +25,10 @@ CONNECT_TIMEOUT = 10.0
 class OfficialSession:
     """A logged-in session."""
 
-    def __init__(self, federation: Federation, kit: Kit):
+    def __init__(self, federation: Federation, kit: Kit, study: str = "default"):
         self.federation = federation
         self.kit = kit
-        self.session = Session(kit.user, str(kit.folder))
+        self.session = Session(kit.user, str(kit.folder), study=study)
         with quiet():
             self.session.try_connect(CONNECT_TIMEOUT)
         # The client waits 5 s, half of what the server gives a site; then a slow machine would look like a difference.

@@ -9,15 +9,27 @@ import sys
 import time
 import traceback
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+
+from nvflare.fuel.flare_api.api_spec import NoConnection
 
 from federation import Federation, Kit, read_federation
 from official_session import OfficialSession, quiet
 import job_folders
-from script import defects, job_life, steps_of_every_kit
-from steps import Step
+from script import defects, job_life, steps_of_every_kit, studies, system
+from sites import POLL, SETTLING_LIMIT, Sites
+from steps import Step, action
 
 SITE_TOKEN = re.compile(r"\{token:([^}]+)\}")
+# Scripts of one project admin, in which others may take part.
+TIMELINES = {
+    "beginning": lambda: [action("the beginning", lambda player: player.sites.make_ready())],
+    "jobs": job_life.steps,
+    "studies": studies.steps,
+    "system": system.steps,
+    "server-life": system.server_life,
+}
 JOB = re.compile(r"\{job:([^}]+)\}")
 
 
@@ -36,6 +48,8 @@ class Player:
         # Makes submit tokens new: a server remembers for ever what they stood for.
         self.run = str(uuid.uuid4())
         self._others: dict[str, OfficialSession] = {}
+        self._in_studies: dict[tuple[str, str], OfficialSession] = {}
+        self.sites = Sites(federation)
         self._malformed: list[tuple[str, Path]] = []
 
     def log_in(self) -> None:
@@ -45,14 +59,28 @@ class Player:
         rows = self.session.exchanges.pop()["reply"]["data"][3]["rows"]
         self.site_tokens = {row[0]: row[4] for row in rows[1:]}
 
-    def new_session(self) -> OfficialSession:
-        """One more session of the same admin, whose replies are not kept."""
-        return OfficialSession(self.federation, self.kit)
+    def new_session(self, user: str | None = None, study: str = "default") -> OfficialSession:
+        """One more session of the same admin or of another, whose replies are not kept."""
+        return OfficialSession(self.federation, self.federation.kit(user or self.kit.user), study)
 
-    def session_of(self, who: str | None) -> OfficialSession:
-        """The session of the first admin of a role, opened when it is asked for; None is the player's own."""
-        if who is None:
+    def open_and_close(self, user: str, study: str) -> str:
+        """Logs in and out, and tells into which study."""
+        session = self.new_session(user, study)
+        session.close()
+        return session.claims(session.token)["study"]
+
+    def session_of(self, who: str | None, study: str = "default") -> OfficialSession:
+        """The session of a user by his name, or of the first admin of a role, opened when it is asked for.
+
+        None is the player's own; every study has sessions of its own.
+        """
+        if study == "default" and who in (None, self.kit.user):
             return self.session
+        if "@" in who:
+            if (who, study) not in self._in_studies:
+                self._in_studies[who, study] = self.new_session(who, study)
+                self._in_studies[who, study].exchanges = self.session.exchanges
+            return self._in_studies[who, study]
         if who not in self._others:
             role, elsewhere = who.split()[0], "another" in who
             fitting = (
@@ -64,6 +92,32 @@ class Player:
             # One step, one list of replies, whoever got them.
             self._others[who].exchanges = self.session.exchanges
         return self._others[who]
+
+    def until(self, look: Callable, fits: Callable):
+        """Looks again and again, over errors too, until what is seen fits; returns what was seen last."""
+        ends = time.monotonic() + SETTLING_LIMIT
+        while True:
+            try:
+                seen = look()
+                if fits(seen):
+                    return seen
+            except Exception as error:
+                seen = f"{type(error).__name__}: {error}"
+            if time.monotonic() > ends:
+                return seen
+            time.sleep(POLL)
+
+    def until_gone(self) -> str:
+        """Waits until nobody can log in any more, and tells what the client says then."""
+
+        def look():
+            try:
+                self.new_session().close()
+            except NoConnection:
+                return "NoConnection"
+            return "connected"
+
+        return self.until(look, lambda seen: seen == "NoConnection")
 
     def malformed(self) -> list[tuple[str, Path]]:
         """The job folders that have something wrong, made once."""
@@ -88,15 +142,16 @@ def main() -> int:
     """Records what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kits", required=True)
-    parser.add_argument("--script", choices=["every-kit", "defects", "jobs"], required=True)
+    parser.add_argument("--script", choices=["every-kit", "defects", *TIMELINES], required=True)
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     federation = read_federation(arguments.kits)
     if arguments.script == "defects":
         recording = {kit.who: _play(Player(federation, kit), defects.steps()) for kit in _project_admin(federation)}
-    elif arguments.script == "jobs":
+    elif arguments.script in TIMELINES:
+        steps = TIMELINES[arguments.script]()
         with job_folders.temporary() as scratch:
-            recording = {kit.who: _play_jobs(federation, kit, scratch) for kit in _project_admin(federation)}
+            recording = {kit.who: _play_timeline(federation, kit, scratch, steps) for kit in _project_admin(federation)}
             recording = json.loads(json.dumps(recording).replace(json.dumps(str(scratch))[1:-1], "<jobs>"))
     else:
         recording = {kit.who: _play_session(federation, kit) for kit in federation.kits}
@@ -114,10 +169,10 @@ def _play_session(federation: Federation, kit: Kit) -> list[dict]:
     return _play(player, steps_of_every_kit())
 
 
-def _play_jobs(federation: Federation, kit: Kit, scratch: Path) -> list[dict]:
+def _play_timeline(federation: Federation, kit: Kit, scratch: Path, steps: list[Step]) -> list[dict]:
     player = Player(federation, kit, scratch)
     player.log_in()
-    return _play(player, job_life.steps())
+    return _play(player, steps)
 
 
 def _play(player: Player, steps: list[Step]) -> list[dict]:

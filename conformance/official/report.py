@@ -1,8 +1,13 @@
 """What a comparison found, for people and for programs."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+
+# The names of steps that call a method of the official `Session`; a number may keep equal ones apart.
+METHOD = re.compile(r"(?:\d+ )?Session\.(\w+)\(")
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,17 @@ class Comparison:
     failed: list[Finding] = field(default_factory=list)
     steps_by_who: dict[str, int] = field(default_factory=dict)
     allowances: dict[str, int] = field(default_factory=dict)
+    # How the steps about each method of `Session` fared.
+    methods: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def add(self, finding: Finding, reasons: list[str]) -> None:
         """Counts one finding and keeps it if there is something wrong."""
         self.steps_by_who[finding.who] = self.steps_by_who.get(finding.who, 0) + 1
         for reason in reasons:
             self.allowances[reason] = self.allowances.get(reason, 0) + 1
+        if method := METHOD.match(finding.step):
+            counts = self.methods.setdefault(method[1], {"passed": 0, "failed": 0})
+            counts["failed" if finding.problems else "passed"] += 1
         if finding.problems:
             self.failed.append(finding)
         else:
@@ -58,7 +68,10 @@ def write_report(comparison: Comparison, file: Path | None, what: str) -> None:
         print(f"{count:6} steps in which may differ: {reason}")
     print(f"{what}: {comparison.passed} passed, {len(comparison.failed)} failed")
     if file:
-        file.write_text(json.dumps(asdict(comparison), indent=1))
+        report = asdict(comparison)
+        # The table of methods in the documentation is made of this.
+        report = {what: dict(sorted(report.pop("methods").items())), **report}
+        file.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def _by_step(failed: list[Finding]) -> list[list[Finding]]:

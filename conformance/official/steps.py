@@ -52,6 +52,41 @@ def method(name: str, *arguments, allowed: Rules | None = None, **options) -> St
     )
 
 
+def by(
+    who: str, name: str, *arguments, study: str = "default", makes: str | None = None, value_only: bool = False, **options
+) -> Step:
+    """A method of the official `Session` of the named user, in the session that the player keeps for him and the study.
+
+    `{job:NAME}` in an argument becomes the id of that job; `makes` is the name under which the result is such an id;
+    `value_only` leaves out the replies, where what they tell beside the value is chance.
+    """
+    shown = ", ".join([repr(value) for value in arguments] + [f"{key}={value!r}" for key, value in options.items()])
+
+    def act(player):
+        filled = [player.resolve(value) if isinstance(value, str) else value for value in arguments]
+        result = getattr(player.session_of(who, study).session, name)(*filled, **options)
+        if makes:
+            player.jobs[makes] = result
+        if value_only:
+            player.session.exchanges.clear()
+        return result
+
+    return Step(f"Session.{name}({shown}) {_as(who, study)}", act)
+
+
+def raw(who: str, text: str, *allowed: Rules, study: str = "default") -> Step:
+    """A raw command line of the named user."""
+    return Step(
+        f"line {text!r} {_as(who, study)}",
+        lambda player: player.session_of(who, study).line(player.resolve(text)),
+        _with(allowed),
+    )
+
+
+def _as(who: str, study: str) -> str:
+    return f"as {who}" if study == "default" else f"as {who} in study {study}"
+
+
 def do_command(text: str, *allowed: Rules) -> Step:
     """A line through `Session.do_command`, which looks it up in the command table first."""
     return Step(f"do_command {text!r}", lambda player: player.session.session.do_command(text), _with(allowed))

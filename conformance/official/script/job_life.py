@@ -83,7 +83,7 @@ def _submit(name: str, make, token: str | None = None, who: str | None = None, k
         player.jobs.setdefault(key or name, job_id)
         return job_id
 
-    return action(f"submit {name} token={token!r} as {who or 'itself'}", act)
+    return action(f"Session.submit_job({name}, submit_token={token!r}) as {who or 'itself'}", act)
 
 
 def _call(method: str, name: str, *arguments, allowed=(), who: str | None = None, **options) -> Step:
@@ -152,11 +152,11 @@ def _refusals():
         whats = [what for what, _ in job_folders.malformed(scratch)]
     for number, what in enumerate(whats):
         allowed = [YAML] if what == "meta as YAML" else []
-        yield action(f"submit a job with {what}", of_folder(number), *allowed)
+        yield action(f"Session.submit_job() of a job with {what}", of_folder(number), *allowed)
     for what, content in job_folders.hostile_archives():
-        yield action(f"submit an archive with {what}", of_archive(content))
-    yield action("submit no folder", lambda player: player.session.session.submit_job(str(player.scratch / "nothing")))
-    yield action("submit a file", lambda player: player.session.session.submit_job(__file__))
+        yield action(f"Session.submit_job() of an archive with {what}", of_archive(content))
+    yield action("Session.submit_job() of no folder", lambda player: player.session.session.submit_job(str(player.scratch / "nothing")))
+    yield action("Session.submit_job() of a file", lambda player: player.session.session.submit_job(__file__))
     for text in ("submit_job", "submit_job x", "submit_job x --submit-token", "submit_job -z", "submit_job --help"):
         yield line(text)
 
@@ -181,7 +181,7 @@ def _finished():
     for method in ("wait_for_job", "monitor_job", "monitor_job_and_return_job_meta"):
         yield _call(method, "short")
     yield action(
-        "monitor with a callback that ends it",
+        "Session.monitor_job(short) with a callback that ends it",
         lambda player: player.session.session.monitor_job(player.jobs["short"], cb=lambda *_: False),
     )
     yield _download("short")
@@ -278,7 +278,7 @@ def _download(name: str) -> Step:
         finally:
             shutil.rmtree(folder)
 
-    return action(f"download {name}", act, META_TEXT, FILE_TEXT, SIGNATURE, REFS)
+    return action(f"Session.download_job_result({name}), file by file", act, META_TEXT, FILE_TEXT, SIGNATURE, REFS)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -300,13 +300,13 @@ def _running():
     yield _line("list_jobs -n endless")
     yield _line("check_status server")
     yield _line("check_status client")
-    yield action("get_client_job_status", lambda player: player.session.session.get_client_job_status())
+    yield action("Session.get_client_job_status()", lambda player: player.session.session.get_client_job_status())
     yield _call("show_errors", "endless", "server")
     yield _call("reset_errors", "endless")
     yield from _questions("endless")
     for method in ("delete_job", "download_job_result", "download_job_components", "list_job_components"):
         yield _call(method, "endless")
-    yield action("monitor endless for half a second", _monitor_for_a_moment)
+    yield action("Session.monitor_job(endless) for half a second", _monitor_for_a_moment)
     yield _call("abort_job", "endless")
     yield _until("endless", "FINISHED:ABORTED")
     yield _call("get_job_meta", "endless")
@@ -384,7 +384,7 @@ def _download_of_waiting(name: str) -> Step:
         finally:
             shutil.rmtree(location)
 
-    return action(f"download {name}, which never ran", act, REFS)
+    return action(f"Session.download_job_result({name}), which never ran", act, REFS)
 
 
 def _clone_and_abort(player):
@@ -510,7 +510,7 @@ def _others():
 def _big():
     yield _submit("big", job_folders.big)
     yield _call("abort_job", "big")
-    yield action("download big", _download_big, REFS)
+    yield action("Session.download_job_result(big)", _download_big, REFS)
     yield _submit("big", job_folders.big, "{run}.big", key="big-with-token")
 
 

@@ -77,11 +77,11 @@ def _list():
 
 
 def _settings():
-    yield action("set_timeout", lambda player: player.session.session.set_timeout(7.5))
+    yield action("Session.set_timeout()", lambda player: player.session.session.set_timeout(7.5))
     yield action("a command with that timeout", lambda player: player.session.session.check_status("client"))
-    yield action("unset_timeout", lambda player: player.session.session.unset_timeout())
+    yield action("Session.unset_timeout()", lambda player: player.session.session.unset_timeout())
     yield action("a command without a timeout", lambda player: player.session.session.check_status("server"))
-    yield action("get_available_apps_to_upload", lambda player: player.session.session.get_available_apps_to_upload())
+    yield action("Session.get_available_apps_to_upload()", lambda player: player.session.session.get_available_apps_to_upload())
 
 
 def _logout():
