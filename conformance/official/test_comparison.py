@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import report  # noqa: E402
 import rules  # noqa: E402
 from references import References, differences  # noqa: E402
 
@@ -95,6 +96,17 @@ class Comparison(unittest.TestCase):
         self.assertEqual(found({"x": "a1\na2"}, {"x": "a3\na4"}, allowance=allowance), [])
         self.assertEqual(len(found({"x": "a1\na2"}, {"x": "a3\nb4"}, allowance=allowance)), 1)
         self.assertEqual(len(found({"x": "a1\na2"}, {"x": "a3"}, allowance=allowance)), 1)
+
+    def test_the_report_counts_per_method_of_the_session(self):
+        comparison = report.Comparison("left", "right")
+        for step, problems in (
+            ("Session.show_study('one') as lead", []),
+            ("007 Session.show_study('two') as lead", ["x"]),
+            ("line 'show_study one'", ["x"]),
+        ):
+            comparison.add(report.Finding("studies", "lead", step, problems, {}, {}), [])
+        self.assertEqual(comparison.methods, {"show_study": {"passed": 1, "failed": 1}})
+        self.assertEqual((comparison.passed, len(comparison.failed)), (1, 2))
 
 
 if __name__ == "__main__":

@@ -184,6 +184,7 @@ def _finished():
         "Session.monitor_job(short) with a callback that ends it",
         lambda player: player.session.session.monitor_job(player.jobs["short"], cb=lambda *_: False),
     )
+    yield action("Session.monitor_job(short) with a callback and what it is given", _monitor_with_callback)
     yield _download("short")
     yield _call("download_job_components", "short")
     yield _call("clone_job", "no-such-job")
@@ -307,12 +308,30 @@ def _running():
     for method in ("delete_job", "download_job_result", "download_job_components", "list_job_components"):
         yield _call(method, "endless")
     yield action("Session.monitor_job(endless) for half a second", _monitor_for_a_moment)
+    # Nothing is restarted nor shut down while a job runs.
+    for method in ("restart", "shutdown"):
+        for target in ("server", "client", "all"):
+            yield action(
+                f"Session.{method}({target!r}, wait=False) while endless runs",
+                lambda player, method=method, target=target: getattr(player.session.session, method)(target, wait=False),
+            )
     yield _call("abort_job", "endless")
     yield _until("endless", "FINISHED:ABORTED")
     yield _call("get_job_meta", "endless")
     yield _call("abort_job", "endless")
     yield _call("wait_for_job", "endless")
     yield _call("show_stats", "endless", "all")
+
+
+def _monitor_with_callback(player):
+    calls = []
+
+    def callback(_session, job_id, job_meta, *arguments, **named):
+        calls.append([job_id, job_meta["status"], list(arguments), named])
+        return True
+
+    outcome = player.session.session.monitor_job(player.jobs["short"], 5, 0.5, callback, 1, "two", three=3)
+    return [outcome, calls]
 
 
 def _monitor_for_a_moment(player):
