@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import traceback
@@ -22,19 +21,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cli_jobs
+import cli_process
 import cli_studies
 import cli_system
 from cli_lines import CliLine, Player
+from cli_process import Forker
 from federation import Federation, Kit, read_federation
 from references import References, differences
 from report import Comparison, Finding, write_report
 from rules import Rules
 from sites import Sites
 
-# A command takes about two seconds, most of it waiting; this is for a server that answers nothing.
-COMMAND_LIMIT_SECONDS = 120
-# Each command costs a second of computing before it connects: more at once than this only makes them late.
-AT_ONCE = 4
+CONNECT_TIMEOUT = 60
+# A command waits for most of its two seconds, but computes as well: more at once than this only makes them late.
+AT_ONCE = 6
 
 UNKNOWN_JOB = "0c5b3d67-1d0e-4c55-9d3e-1f5c2f0b7a11"
 COMMANDS = [
@@ -63,6 +63,8 @@ TIMELINES = (
     {"system": cli_system.lines},
     {"server-life": cli_system.server_life},
 )
+# Where each command is started as a user starts it; elsewhere it is forked, which saves most of what it computes.
+AS_PROGRAMS = ("jobs",)
 PARTS = ("looking", *(name for together in TIMELINES for name in together))
 # After it the federations are gone.
 ONLY_WHEN_ASKED = "server-life"
@@ -82,23 +84,26 @@ def main() -> int:
         print(f"the admins differ: {[kit.who for kit in left.kits]} <> {[kit.who for kit in right.kits]}")
         return 2
     parts = arguments.part or [part for part in PARTS if part != ONLY_WHEN_ASKED or arguments.server_life]
+    sides = (left, right)
     compared = []
+    forker = Forker()
     with tempfile.TemporaryDirectory() as home, ThreadPoolExecutor(AT_ONCE) as pool:
-        for ready in [pool.submit(_make_ready, side) for side in (left, right)]:
+        for ready in [pool.submit(_make_ready, side) for side in sides]:
             ready.result()
         # What only looks comes first: it sees a server that has no jobs.
         if "looking" in parts:
             lines = [CliLine(line, who=kit.user) for kit in left.kits for line in _lines(kit)]
-            runs = [[pool.submit(_run, side, line.who, line.line, home) for side in (left, right)] for line in lines]
+            runs = [[pool.submit(_run, side, line.who, line.line, home, forker) for side in sides] for line in lines]
             compared += [(line, [run.result() for run in pair]) for line, pair in zip(lines, runs, strict=True)]
         for together in TIMELINES:
             playing = [
-                (make(), [pool.submit(_play, side, make(), home) for side in (left, right)])
+                (make(), [pool.submit(_play, side, make(), home, None if name in AS_PROGRAMS else forker) for side in sides])
                 for name, make in together.items()
                 if name in parts
             ]
-            for lines, sides in playing:
-                compared += zip(lines, zip(*[side.result() for side in sides], strict=True), strict=True)
+            for lines, played in playing:
+                compared += zip(lines, zip(*[side.result() for side in played], strict=True), strict=True)
+    forker.close()
     comparison = Comparison(str(left.folder), str(right.folder))
     references = References()
     for line, (one, other) in compared:
@@ -121,32 +126,30 @@ def _make_ready(federation: Federation) -> None:
         sites.close()
 
 
-def _play(federation: Federation, lines: list[CliLine], home: str) -> list[dict]:
+def _play(federation: Federation, lines: list[CliLine], home: str, forker: Forker | None) -> list[dict]:
     sites = Sites(federation)
     scratch = Path(tempfile.mkdtemp(dir=home))
-    player = Player(scratch, lambda who, line: _run(federation, who, line, home), sites)
+    player = Player(scratch, lambda who, line: _run(federation, who, line, home, forker), sites)
     try:
         return [player.play(line) for line in lines]
     finally:
         sites.close()
 
 
-def _run(federation: Federation, who: str, line: str, home: str) -> dict:
-    command = [str(Path(sys.executable).with_name("nvflare")), *line.split()]
+def _run(federation: Federation, who: str, line: str, home: str, forker: Forker | None) -> dict:
+    arguments = line.split()
+    if "--connect-timeout" not in arguments:
+        # A busy machine must not look like a difference; the command's own limit is five seconds.
+        arguments[:0] = ["--connect-timeout", str(CONNECT_TIMEOUT)]
     # An own home for each: the command keeps its registry of kits there.
     with tempfile.TemporaryDirectory(dir=home) as own_home:
-        run = subprocess.run(
-            command,
-            env={"HOME": own_home, "PATH": "/usr/bin:/bin", "NVFLARE_STARTUP_KIT_DIR": str(federation.kit(who).folder)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=COMMAND_LIMIT_SECONDS,
-            text=True,
-        )
+        kit = federation.kit(who).folder
+        env = {"HOME": own_home, "PATH": "/usr/bin:/bin", "NVFLARE_STARTUP_KIT_DIR": str(kit)}
+        code, output, errors = cli_process.run(arguments, env, forker)
     return {
-        "exit_code": run.returncode,
-        "output": _parsed(_named(federation, run.stdout)),
-        "errors": _named(federation, run.stderr),
+        "exit_code": code,
+        "output": _parsed(_named(federation, output)),
+        "errors": _named(federation, errors),
     }
 
 

@@ -42,6 +42,7 @@ def _refusals():
         yield from _of(OWNER, f"register s --site-org {value}")
     yield from _of(OWNER, "register s --site-org nvidia:site-1 --site-org acme:site-1")
     yield from _of(ORG_ADMIN, "register s --sites site-3", "register s --sites nosite,site-1", "register s --sites si*te")
+    yield from _of(OWNER, "remove s")
     for who in (LEAD, MEMBER, OTHER_LEAD):
         yield from _of(who, "register s --sites site-1", "register s --site-org nvidia:site-1", "add-site s --sites site-1")
         yield from _of(who, "remove-site s --sites site-1", f"add-user s {who}", f"remove-user s {who}")

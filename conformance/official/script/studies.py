@@ -126,6 +126,9 @@ def _bad_sites():
         yield by(who, "register_study", "bad-sites", site_orgs=["nvidia:site-1"])
         for sites in (["nosite"], ["site-2", "site-3"], ["si te"], ["si*te"], [","], ["SITE-1"]):
             yield by(who, "register_study", "bad-sites", sites=sites)
+    # Blanks and empty names were let pass.
+    yield by(OWNER, "show_study", "bad-sites")
+    yield by(OWNER, "remove_study", "bad-sites")
     yield by(OWNER, "list_studies")
 
 
