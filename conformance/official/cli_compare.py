@@ -11,6 +11,7 @@ Run it with a Python that has nvflare; the command is taken from beside it. Exit
 """
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -130,8 +131,12 @@ def _play(federation: Federation, lines: list[CliLine], home: str, forker: Forke
     sites = Sites(federation)
     scratch = Path(tempfile.mkdtemp(dir=home))
     player = Player(scratch, lambda who, line: _run(federation, who, line, home, forker), sites)
+    outcomes = []
     try:
-        return [player.play(line) for line in lines]
+        with ThreadPoolExecutor(AT_ONCE // 2) as pool:
+            for together, some in itertools.groupby(lines, lambda line: line.only_looks):
+                outcomes += pool.map(player.play, some) if together else map(player.play, some)
+        return outcomes
     finally:
         sites.close()
 

@@ -1,6 +1,7 @@
 """The life of jobs through the unmodified `nvflare job` command, run as processes by users of every role."""
 
 import re
+from dataclasses import replace
 
 import rules
 from cli_lines import ANSWERS, FOLDER_IN_TEXT, CliLine, wait
@@ -53,6 +54,16 @@ def _submitting():
 
 
 def _finished():
+    for line in _looking_at_finished():
+        yield replace(line, only_looks=True)
+    yield CliLine("job download {short} -o <OUT> --format json")
+    yield CliLine("job download {short} -o <OUT> --format json")
+    yield CliLine("job download {short} -o <OUT>/text")
+    yield CliLine("job clone {never} --format json", makes="clone")
+    yield CliLine("job abort {clone} --force --format json")
+
+
+def _looking_at_finished():
     for arguments in ("", "-r", "-m 1", "-n short", "-n none", "-i {short}"):
         yield CliLine(f"job list {arguments} --format json")
     yield CliLine("job meta {short} --format json", FOLDER)
@@ -68,11 +79,6 @@ def _finished():
     yield CliLine("job logs {short} --site nosite --format json")
     yield CliLine("job stats {short} --format json")
     yield CliLine("job log-config {short} DEBUG --format json")
-    yield CliLine("job download {short} -o <OUT> --format json")
-    yield CliLine("job download {short} -o <OUT> --format json")
-    yield CliLine("job download {short} -o <OUT>/text")
-    yield CliLine("job clone {never} --format json", makes="clone")
-    yield CliLine("job abort {clone} --force --format json")
 
 
 def _running():
@@ -94,19 +100,20 @@ def _running():
 
 def _others():
     """What users of the other roles are told about jobs that are not theirs, and what they may do with their own."""
+    # The job has ended, and they may not delete it: whatever they ask, it stays as it is.
     for who in (ORG_ADMIN, LEAD, MEMBER, OTHER_ORG_ADMIN, OTHER_LEAD):
-        yield CliLine("job list -n short --format json", who=who)
-        yield CliLine("job meta {short} --format json", FOLDER, who=who)
+        yield CliLine("job list -n short --format json", who=who, only_looks=True)
+        yield CliLine("job meta {short} --format json", FOLDER, who=who, only_looks=True)
         for command in ("wait", "logs", "stats", "log-config", "download -o <OUT>/refused", "clone", "abort --force"):
             if command.startswith("download") and who == ORG_ADMIN:
                 # He may; what is downloaded is compared elsewhere.
                 continue
             more = " DEBUG" if command == "log-config" else ""
-            yield CliLine(f"job {command} {{short}}{more} --format json", SECONDS, who=who)
+            yield CliLine(f"job {command} {{short}}{more} --format json", SECONDS, who=who, only_looks=True)
         if who != ORG_ADMIN:
-            yield CliLine("job delete {short} --force --format json", who=who)
+            yield CliLine("job delete {short} --force --format json", who=who, only_looks=True)
     for who in (ORG_ADMIN, MEMBER, OTHER_MEMBER):
-        yield CliLine("job submit -j <JOBS>/never --format json", FOLDER_IN_TEXT, who=who)
+        yield CliLine("job submit -j <JOBS>/never --format json", FOLDER_IN_TEXT, who=who, only_looks=True)
     yield CliLine("job submit -j <JOBS>/never --format json", FOLDER_IN_TEXT, who=LEAD, makes="of-lead")
     yield CliLine("job abort {of-lead} --force --format json", who=OTHER_LEAD)
     yield CliLine("job abort {of-lead} --force", who=OTHER_ORG_ADMIN)

@@ -44,6 +44,8 @@ class CliLine:
     who: str = OWNER
     # Under which name the id in the reply is kept.
     makes: str | None = None
+    # It changes nothing that its neighbours would see: lines of which this is true run at the same time.
+    only_looks: bool = False
     # Sites that started at the same time are listed in any order, so they are compared by their names.
     sites_by_name: bool = False
     # Instead of a command: (name of the job, statuses to wait for).

@@ -3,6 +3,8 @@
 What is registered here is removed again; the server's registry of studies stays, empty.
 """
 
+from dataclasses import replace
+
 from cli_lines import FOLDER_IN_TEXT, CliLine
 from people import EVERYBODY, LEAD, MEMBER, ORG_ADMIN, OTHER_LEAD, OTHER_MEMBER, OTHER_ORG_ADMIN, OWNER, THE_OTHERS
 
@@ -11,14 +13,17 @@ JSON = "--format json"
 
 def lines() -> list[CliLine]:
     """All lines, in order."""
-    return [*_bad_arguments(), *_refusals(), *_registering(), *_sites(), *_users(), *_jobs(), *_removing()]
+    # The first are all refused.
+    refused = [replace(line, only_looks=True) for line in (*_bad_arguments(), *_refusals())]
+    return [*refused, *_registering(), *_sites(), *_users(), *_jobs(), *_removing()]
 
 
 def _of(who: str, *texts: str, text_format: bool = False):
     for text in texts:
-        yield CliLine(f"study {text} {JSON}", who=who)
+        looks = text.startswith(("list", "show"))
+        yield CliLine(f"study {text} {JSON}", who=who, only_looks=looks)
         if text_format:
-            yield CliLine(f"study {text}", who=who)
+            yield CliLine(f"study {text}", who=who, only_looks=looks)
 
 
 def _bad_arguments():
@@ -42,7 +47,6 @@ def _refusals():
         yield from _of(OWNER, f"register s --site-org {value}")
     yield from _of(OWNER, "register s --site-org nvidia:site-1 --site-org acme:site-1")
     yield from _of(ORG_ADMIN, "register s --sites site-3", "register s --sites nosite,site-1", "register s --sites si*te")
-    yield from _of(OWNER, "remove s")
     for who in (LEAD, MEMBER, OTHER_LEAD):
         yield from _of(who, "register s --sites site-1", "register s --site-org nvidia:site-1", "add-site s --sites site-1")
         yield from _of(who, "remove-site s --sites site-1", f"add-user s {who}", f"remove-user s {who}")
@@ -86,14 +90,14 @@ def _users():
 
 
 def _jobs():
-    def job(who: str, text: str, *allowed, study: str = "one", makes: str | None = None):
-        return CliLine(f"job {text} --study {study} {JSON}", *allowed, who=who, makes=makes)
+    def job(who: str, text: str, *allowed, study: str = "one", **more):
+        return CliLine(f"job {text} --study {study} {JSON}", *allowed, who=who, **more)
 
     for who in EVERYBODY:
-        yield job(who, "list")
-    yield CliLine("job list --study one", who=OTHER_LEAD)
-    yield job(OWNER, "list", study="Bad-Name")
-    yield job(OWNER, "list", study="nost")
+        yield job(who, "list", only_looks=True)
+    yield CliLine("job list --study one", who=OTHER_LEAD, only_looks=True)
+    yield job(OWNER, "list", study="Bad-Name", only_looks=True)
+    yield job(OWNER, "list", study="nost", only_looks=True)
     yield job(LEAD, "submit -j <JOBS>/never", FOLDER_IN_TEXT, makes="in-study")
     yield job(MEMBER, "submit -j <JOBS>/never", FOLDER_IN_TEXT)
     yield job(LEAD, "list")

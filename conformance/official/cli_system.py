@@ -4,6 +4,8 @@ What they change is changed back: at their end all sites are connected, each hav
 the lines of `server_life`, after which the federation is gone.
 """
 
+from dataclasses import replace
+
 from cli_lines import CONNECTED, RESTARTED, CliLine, wait
 from people import EVERYBODY, LEAD, MEMBER, ORG_ADMIN, OTHER_LEAD, OTHER_ORG_ADMIN, OWNER, SITES
 
@@ -12,7 +14,9 @@ JSON = "--format json"
 
 def lines() -> list[CliLine]:
     """All lines, in order, but for those that end the federation."""
-    return [*_bad_arguments(), *_looking(), *_log_config(), *_refusals(), *_disabling(), *_restarting()]
+    # The first change nothing that can be seen: what they ask for is refused, or it is what is logged.
+    first = (*_bad_arguments(), *_looking(), *_log_config(), *_refusals())
+    return [*[replace(line, only_looks=True) for line in first], *_disabling(), *_restarting()]
 
 
 def server_life() -> list[CliLine]:
@@ -22,9 +26,10 @@ def server_life() -> list[CliLine]:
 
 def _of(who: str, *texts: str, text_format: bool = False):
     for text in texts:
-        yield CliLine(f"system {text} {JSON}", who=who)
+        looks = text.startswith(("status", "version", "resources"))
+        yield CliLine(f"system {text} {JSON}", who=who, only_looks=looks)
         if text_format:
-            yield CliLine(f"system {text}", who=who)
+            yield CliLine(f"system {text}", who=who, only_looks=looks)
 
 
 def _bad_arguments():
