@@ -151,7 +151,10 @@ impl Peer {
     pub(crate) async fn is_turned_away(&mut self) -> CaseResult {
         self.send_hello().await?;
         self.closed().await?;
-        match self.inbox.iter().find(|incoming| !incoming.is_frame(FrameKind::Ready)) {
+        match self
+            .inbox()
+            .find(|incoming| ![FrameKind::Ready, FrameKind::Pong].iter().any(|kind| incoming.is_frame(*kind)))
+        {
             None => Ok(()),
             Some(other) => Err(Finding::fail(format!("the server answered an endpoint it turns away: {other:?}"))),
         }
