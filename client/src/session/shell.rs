@@ -15,8 +15,7 @@ use crate::model::{FileName, FolderPath, ShellOptions, Target};
 /// too: the server passes both on as output. Errors are [`InvalidTarget`](crate::ErrorKind::InvalidTarget),
 /// [`NotAuthorized`](crate::ErrorKind::NotAuthorized) (for the server), [`Refused`](crate::ErrorKind::Refused) for
 /// options that the server does not know, [`ServerFault`](crate::ErrorKind::ServerFault) when a site does not answer,
-/// and those of
-/// [`Session::do_command`]. All are safe to cancel.
+/// and those of [`Session::do_command`].
 impl Session {
     /// The folder that the target runs in, with a line end behind.
     ///
@@ -30,6 +29,9 @@ impl Session {
     ///
     /// # Errors
     /// See the introduction of these commands.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub async fn get_working_directory(&self, target: &Target) -> Result<String> {
         self.run(&PrintDirectory(target)).await
     }
@@ -48,6 +50,9 @@ impl Session {
     ///
     /// # Errors
     /// See the introduction of these commands.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub async fn ls_target(
         &self,
         target: &Target,
@@ -68,6 +73,9 @@ impl Session {
     ///
     /// # Errors
     /// See the introduction of these commands.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub async fn cat_target(&self, target: &Target, options: &ShellOptions, file: &FileName) -> Result<String> {
         self.run(&Read { command: ReadCommand::Cat, target, options, file }).await
     }
@@ -83,6 +91,9 @@ impl Session {
     ///
     /// # Errors
     /// See the introduction of these commands.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub async fn head_target(&self, target: &Target, options: &ShellOptions, file: &FileName) -> Result<String> {
         self.run(&Read { command: ReadCommand::Head, target, options, file }).await
     }
@@ -98,6 +109,9 @@ impl Session {
     ///
     /// # Errors
     /// See the introduction of these commands.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub async fn tail_target(&self, target: &Target, options: &ShellOptions, file: &FileName) -> Result<String> {
         self.run(&Read { command: ReadCommand::Tail, target, options, file }).await
     }
@@ -117,6 +131,9 @@ impl Session {
     /// # Errors
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty pattern and for one that begins with a
     /// hyphen; otherwise see the introduction of these commands.
+    ///
+    /// # Cancel safety
+    /// Nothing is left behind.
     pub async fn grep_target(
         &self,
         target: &Target,

@@ -212,7 +212,8 @@ impl SubmitJob {
             };
             let patience = if eof { LAST_PIECE_PATIENCE } else { PIECE_PATIENCE };
             let answered = live.connection.request(outgoing, patience).await;
-            let reply = answered.map_err(|fault| lost(fault, eof)).and_then(|response| {
+            let is_whole = sent + size as u64 == len;
+            let reply = answered.map_err(|fault| lost(fault, is_whole)).and_then(|response| {
                 let violation = || Error::new(ErrorKind::ProtocolViolation, "the answer to a piece cannot be read");
                 let value = response.payload.value().map_err(|error| violation().with_source(error))?;
                 PieceReply::from_value(&value).map_err(|error| violation().with_source(error))
@@ -235,9 +236,10 @@ impl SubmitJob {
 }
 
 /// What it means that a piece was not answered.
-fn lost(fault: Fault, was_last: bool) -> Error {
-    // Only the last piece makes the server run the command.
-    let phase = if was_last { Phase::Command } else { Phase::Upload };
+fn lost(fault: Fault, is_whole: bool) -> Error {
+    // A server runs the command when the transfer ends, however it ends. Only with the whole archive does a job come of
+    // it, and that is there before the last piece when that one is empty.
+    let phase = if is_whole { Phase::Command } else { Phase::Upload };
     verdict::of_fault(fault, phase)
 }
 
