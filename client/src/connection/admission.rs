@@ -2,8 +2,6 @@
 //!
 //! Source: `reference/wire-protocol.md` sections 6.2 and 6.3.
 
-use std::time::Duration;
-
 use flare_wire::PublicKey;
 use flare_wire::Randomness;
 use flare_wire::auth::{ADMIN_CLIENT_TYPE, CellToken, RegisterReply, RegisterRequest, proof_text};
@@ -11,7 +9,7 @@ use flare_wire::cell::{Headers, ReturnCode, channel};
 use flare_wire::endpoint::{OutgoingRequest, Response};
 use tokio::time::Instant;
 
-use super::challenge::{Challenged, challenge};
+use super::challenge::{Challenged, FIRST_PATIENCE, challenge};
 use super::{Connection, Fault};
 use crate::clock::Clock;
 use crate::startup_kit::StartupKit;
@@ -23,6 +21,9 @@ const CLIENT_ADDRESS: &str = "flare-client";
 /// What a server answers to a registration for another project (`unauthenticated`). A code of its own would be
 /// better; the text is compared whole, and any other one is passed on as the reason.
 const OTHER_PROJECT: &str = "Requested task does not match the current server task";
+
+/// How many times as long the answer to a challenge is waited for after one that was repeated confused the server.
+const MORE_PATIENCE: u32 = 10;
 
 /// What a registered client and its server know of each other.
 #[derive(Debug, Clone)]
@@ -41,22 +42,23 @@ pub(crate) async fn admit(
     random: &mut Randomness,
     deadline: Instant,
 ) -> Result<Admission, Error> {
-    let mut challenged = challenge(connection, kit, clock, random, deadline).await?;
-    let mut token = register(connection, kit, random, &challenged, deadline).await;
-    if challenged.repeated && token.as_ref().is_err_and(|error| error.kind() == ErrorKind::ClientCertificateRejected) {
+    let mut patience = FIRST_PATIENCE;
+    let (challenged, token) = loop {
+        let challenged = challenge(connection, kit, clock, random, patience, deadline).await?;
+        let token = register(connection, kit, random, &challenged, deadline).await;
         // A server expects the answer to the last challenge it has worked on. Of two that were under way that need not
-        // be the one we have the nonce of, and then our signature looks wrong to it.
-        challenged = challenge(connection, kit, clock, random, deadline).await?;
-        token = register(connection, kit, random, &challenged, deadline).await;
-    }
+        // be the one we have the nonce of, and then our signature looks wrong to it. A server that is this slow is given
+        // more time before the next challenge is repeated, so that the second of two rounds mostly has only one.
+        let is_rejected =
+            |error: &Error| error.kind() == ErrorKind::ClientCertificateRejected && Instant::now() < deadline;
+        if !challenged.repeated || !token.as_ref().is_err_and(is_rejected) {
+            break (challenged, token);
+        }
+        patience *= MORE_PATIENCE;
+    };
     let admission = Admission { stamp: token?.to_headers(), server_key: challenged.server_key };
     connection.admit(admission.clone()).await.map_err(|fault| verdict::of_fault(fault, Phase::Register))?;
     Ok(admission)
-}
-
-/// A single message gets the kit's patience, and all together the caller's.
-fn patience(kit: &StartupKit, deadline: Instant) -> Duration {
-    kit.message_timeout().min(deadline.saturating_duration_since(Instant::now()))
 }
 
 async fn register(
@@ -79,7 +81,9 @@ async fn register(
         payload: register.to_payload(),
         ..OutgoingRequest::plain(channel::TASK, channel::REGISTER)
     };
-    let response = connection.request(request, patience(kit, deadline)).await.map_err(|fault| refused(fault, kit))?;
+    // Not sent again, as the challenge is: a server that is slow would register twice.
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let response = connection.request(request, patience).await.map_err(|fault| refused(fault, kit))?;
     read_registration(kit, &challenged.server_key, &response)
 }
 

@@ -26,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// answers within some ten milliseconds. It says READY before it has entered the endpoint, though, and loses a message
 /// that overtakes that (seen with `tcp` in one of ten connections; the official client pauses a second and never meets
 /// it).
-const FIRST_PATIENCE: Duration = Duration::from_millis(50);
+pub(super) const FIRST_PATIENCE: Duration = Duration::from_millis(50);
 
 /// What a starting server answers before its handlers are there (`process_exception`).
 const NO_CALLBACK: &str = "no callback";
@@ -41,43 +41,42 @@ pub(super) struct Challenged {
     pub(super) repeated: bool,
 }
 
-/// Asks the server to prove who it is.
+/// Asks the server to prove who it is, again after `patience`.
 pub(super) async fn challenge(
     connection: &Connection,
     kit: &StartupKit,
     clock: Clock,
     random: &mut Randomness,
+    patience: Duration,
     deadline: Instant,
 ) -> Result<Challenged, Error> {
     let nonce = random.uuid();
     let request = ChallengeRequest { common_name: kit.username().to_owned(), nonce: nonce.clone() };
-    let (response, repeated) = ask(connection, kit, &request, deadline).await?;
+    let (response, repeated) = ask(connection, &request, patience, deadline).await?;
     let (server_key, nonce) = verify_server(kit, clock, &response, &nonce)?;
     Ok(Challenged { server_key, nonce, repeated })
 }
 
-/// Sends the challenge until it is answered. A server that is starting takes connections before it takes requests; how
-/// long that lasts is its own affair, so it is asked until the deadline. One that is silent is given up earlier.
+/// Sends the challenge until it is answered, or until the deadline. A server that is starting takes connections before it
+/// takes requests, and one that is busy takes its time.
 async fn ask(
     connection: &Connection,
-    kit: &StartupKit,
     challenge: &ChallengeRequest,
+    patience: Duration,
     deadline: Instant,
 ) -> Result<(Box<Response>, bool), Error> {
     let started = Instant::now();
-    let mut heard = started;
-    let (mut wait, mut pause) = (FIRST_PATIENCE, FIRST_PAUSE);
+    let (mut wait, mut pause) = (patience, FIRST_PAUSE);
     let mut repeated = false;
     loop {
         let request = OutgoingRequest {
             headers: challenge.to_headers(),
             ..OutgoingRequest::plain(channel::TASK, channel::CHALLENGE)
         };
-        let given_up = (heard + kit.message_timeout()).min(deadline);
-        let left = given_up.saturating_duration_since(Instant::now());
+        let left = deadline.saturating_duration_since(Instant::now());
         match connection.request(request, wait.min(left)).await {
             Ok(response) => return Ok((response, repeated)),
-            Err(Fault::TimedOut { .. }) if Instant::now() < given_up => wait *= 2,
+            Err(Fault::TimedOut { .. }) if Instant::now() < deadline => wait *= 2,
             Err(Fault::TimedOut { .. }) => return Err(Error::timed_out(Phase::Challenge, started.elapsed())),
             Err(fault) if is_starting(&fault) => {
                 if Instant::now() + pause >= deadline {
@@ -85,7 +84,6 @@ async fn ask(
                     return Err(waited.with_hint("the server is there but not in service yet: try again later"));
                 }
                 tokio::time::sleep(pause).await;
-                heard = Instant::now();
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
             Err(Fault::Answered { code, text }) => return Err(registration_refused(&code, &text)),

@@ -196,7 +196,8 @@ impl StartupKit {
         self.settings.login_timeout
     }
 
-    /// How long a single message of challenge and registration may take.
+    /// How long the official client waits for a single message of challenge and registration. This library waits for as
+    /// long as the session may take to open, and repeats what may have got lost.
     #[must_use]
     pub fn message_timeout(&self) -> Duration {
         self.settings.message_timeout
