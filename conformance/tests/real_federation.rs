@@ -188,7 +188,8 @@ fn a_participant_that_was_told_to_restart_is_started_again() {
     let kits = machine.workspace().join("provisioned/two_orgs/prod_00");
     wait_until(|| pids(&kits).len() == 4);
     let pids = pids(&kits);
-    assert!(pids.iter().all(|pid| is_running(pid)));
+    // While a process becomes another program it has no environment for a moment.
+    wait_until(|| pids.iter().all(|pid| is_running(pid)));
     assert!(machine.down().status.success());
     assert!(!pids.iter().any(|pid| is_running(pid)));
 }
