@@ -38,8 +38,8 @@ SCRIPTS = {
 }
 # Played before any other, and compared with nothing.
 BEGINNING = "beginning"
-# Scripts that are played at the same time. The first look at a server that has no jobs, the last change the sites.
-TOGETHER = ((BEGINNING,), ("every-kit", "defects"), ("jobs", "studies"), ("system",), ("server-life",))
+# Scripts that are played at the same time. All but `jobs` look at a server on which no job runs, and so come without it.
+TOGETHER = ((BEGINNING,), ("every-kit", "defects"), ("jobs",), ("studies",), ("system",), ("server-life",))
 # After it the federations are gone.
 ONLY_WHEN_ASKED = "server-life"
 

@@ -302,7 +302,7 @@ def _running():
     yield _line("check_status server")
     yield _line("check_status client")
     yield action("Session.get_client_job_status()", lambda player: player.session.session.get_client_job_status())
-    yield _call("show_errors", "endless", "server")
+    yield action("Session.show_errors(endless, 'server'), who answers", _who_shows_errors)
     yield _call("reset_errors", "endless")
     yield from _questions("endless")
     for method in ("delete_job", "download_job_result", "download_job_components", "list_job_components"):
@@ -321,6 +321,13 @@ def _running():
     yield _call("abort_job", "endless")
     yield _call("wait_for_job", "endless")
     yield _call("show_stats", "endless", "all")
+
+
+def _who_shows_errors(player) -> list[str]:
+    answers = player.session.session.show_errors(player.jobs["endless"], "server")
+    # From its first round on a real server warns of the weights that this job does not give: which round it is is chance.
+    player.session.exchanges.clear()
+    return sorted(answers)
 
 
 def _monitor_with_callback(player):
@@ -431,7 +438,6 @@ def _tokens():
     yield _submit("token-a", job_folders.never, token, who="org_admin")
     for text in (
         f"--submit-token {token}",
-        f"-d --submit-token {token}",
         f"-n none --submit-token {token}",
         f"-n token --submit-token {token}",
         f"--submit-token {token} {{job:token-a}}",
