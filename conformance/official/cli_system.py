@@ -109,7 +109,7 @@ def _server_restarts():
     yield CliLine(f"system status {JSON}", sites_by_name=True)
     yield from _of(OWNER, "enable-client site-2 --force")
     yield wait(CONNECTED, *SITES)
-    yield from _of(LEAD, "restart all --force --timeout 120")
+    yield from _of(OWNER, "restart all --force --timeout 120")
     yield wait(RESTARTED, *SITES)
     yield CliLine(f"system status {JSON}", sites_by_name=True)
 

@@ -166,7 +166,7 @@ def _server_restarts():
     yield _statuses()
     yield by(OWNER, "enable_client", "site-2")
     yield _connected(*SITES)
-    yield _restart_of_server(LEAD, "all", *SITES, timeout=LONG_WAIT)
+    yield _restart_of_server(OWNER, "all", *SITES, timeout=LONG_WAIT)
     yield _statuses()
 
 
