@@ -8,17 +8,18 @@
 //!                               .__nvfl_submitter.crt   and per folder (over its name), and who signed
 //! ```
 //!
-//! The archive is written to a temporary file, so that a job of any size costs no memory. Its entries are stored, not
-//! compressed, with an entry for every folder: a server looks for them.
+//! The archive is made while it is sent, so that a job of any size costs neither memory nor a second copy on disk. The
+//! server wants its length first: the same is done once with nothing in the files, which is quick. Its entries are
+//! stored, not compressed, with an entry for every folder: a server looks for them.
 //! Source: `reference/wire-protocol.md` section 8, `reference/client-api.md` section 5.5.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read as _, Seek as _, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use flare_wire::{Randomness, TextHash};
 use serde_json::{Map, Value};
-use zip::write::SimpleFileOptions;
+use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::startup_kit::StartupKit;
@@ -36,14 +37,14 @@ const COPY_BUFFER: usize = 256 * 1024;
 const MAX_DEPTH: usize = 64;
 
 /// A job that is ready to be sent.
-#[derive(Debug)]
 pub(crate) struct Package {
-    /// The archive; without a name, so that it goes with its last handle.
-    pub(crate) file: File,
-    /// Its length.
-    pub(crate) len: u64,
-    /// The job folder's own name, which the server is told.
-    pub(crate) folder: String,
+    folder: PathBuf,
+    name: String,
+    /// Who signs; None for a job that is not signed.
+    kit: Option<StartupKit>,
+    /// Where the salt of the signatures begins: the same each time, so that what is sent again is the same.
+    seed: [u8; 32],
+    len: u64,
 }
 
 /// Finds the job folder that a path names: itself, or below the kit's upload folder; and checks its name.
@@ -73,39 +74,82 @@ pub(crate) fn find(path: &Path, kit: &StartupKit) -> Result<(PathBuf, String), E
     Ok((found, name))
 }
 
-/// Writes the archive of a job folder. Takes as long as the job is large.
-pub(crate) fn package(
-    folder: &Path,
-    name: String,
-    kit: &StartupKit,
-    random: &mut Randomness,
-    is_signed: bool,
-) -> Result<Package, Error> {
-    let made: Result<(File, u64), Problem> = (|| {
-        let file = tempfile::tempfile().map_err(Problem::Archive)?;
+impl Package {
+    /// Looks through a job folder. Takes longer the larger the job is, since what sends it is told its length.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidJob`] for what cannot be read or has no place in a job.
+    pub(crate) fn of(
+        folder: PathBuf,
+        name: String,
+        kit: &StartupKit,
+        seed: [u8; 32],
+        is_signed: bool,
+    ) -> Result<Self, Error> {
+        let kit = is_signed.then(|| kit.clone());
+        let mut package = Self { folder, name, kit, seed, len: 0 };
+        package.len = package.pack(Content::Nothing, Counter(0))?.0;
+        Ok(package)
+    }
+
+    /// Length of the archive.
+    pub(crate) const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The job folder's own name, which the server is told.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Writes the archive: the same bytes each time, as long as the folder is the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidJob`], also when the folder has changed.
+    pub(crate) fn write(&self, out: impl Write) -> Result<(), Error> {
+        self.pack(Content::All, out).map(drop)
+    }
+
+    fn pack<W: Write>(&self, content: Content, out: W) -> Result<W, Error> {
         let mut packer = Packer {
-            out: ZipWriter::new(BufWriter::with_capacity(COPY_BUFFER, file)),
-            kit: is_signed.then_some(kit),
-            random,
+            out: ZipWriter::new_stream(out),
+            content,
+            kit: self.kit.as_ref(),
+            random: Randomness::from_seed(self.seed),
             buffer: vec![0; COPY_BUFFER],
         };
-        packer.folder(folder, &name, 0)?;
-        let out = packer.out.finish().map_err(|error| Problem::Archive(error.into()))?;
-        let mut file = out.into_inner().map_err(|error| Problem::Archive(error.into_error()))?;
-        let len =
-            file.stream_position().map_err(Problem::Archive)?.max(file.metadata().map_err(Problem::Archive)?.len());
-        file.rewind().map_err(Problem::Archive)?;
-        Ok((file, len))
-    })();
-    match made {
-        Ok((file, len)) => Ok(Package { file, len, folder: name }),
-        Err(problem) => Err(problem.into_error()),
+        packer.folder(&self.folder, &self.name, 0).map_err(Problem::into_error)?;
+        let out = packer.out.finish().map_err(|error| Problem::Archive(error.into()).into_error())?;
+        Ok(out.into_inner())
+    }
+}
+
+/// What is put into the files of an archive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// What they hold.
+    All,
+    /// As many zeros, to learn how long the archive is.
+    Nothing,
+}
+
+/// Counts what is written to it.
+struct Counter(u64);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 /// What can go wrong with a package.
 enum Problem {
-    /// The temporary archive cannot be written.
+    /// The archive cannot be written.
     Archive(io::Error),
     /// Something in the folder cannot be read.
     Read(PathBuf, io::Error),
@@ -116,9 +160,9 @@ enum Problem {
 impl Problem {
     fn into_error(self) -> Error {
         match self {
-            Self::Archive(error) => Error::new(ErrorKind::InvalidJob, "the archive of the job cannot be written")
-                .with_hint("make room in the system's temporary folder, or set TMPDIR to another")
-                .with_source(error),
+            Self::Archive(error) => {
+                Error::new(ErrorKind::InvalidJob, "the archive of the job cannot be written").with_source(error)
+            }
             Self::Read(path, error) => {
                 Error::new(ErrorKind::InvalidJob, format!("{} cannot be read", path.display())).with_source(error)
             }
@@ -127,15 +171,16 @@ impl Problem {
     }
 }
 
-struct Packer<'a> {
-    out: ZipWriter<BufWriter<File>>,
+struct Packer<'a, W: Write> {
+    out: ZipWriter<StreamWriter<W>>,
+    content: Content,
     /// None for a job that is not signed.
     kit: Option<&'a StartupKit>,
-    random: &'a mut Randomness,
+    random: Randomness,
     buffer: Vec<u8>,
 }
 
-impl Packer<'_> {
+impl<W: Write> Packer<'_, W> {
     fn folder(&mut self, path: &Path, name: &str, depth: usize) -> Result<(), Problem> {
         if depth > MAX_DEPTH {
             return Err(Problem::Unfit(format!("{} is more than {MAX_DEPTH} folders deep", path.display())));
@@ -154,7 +199,10 @@ impl Packer<'_> {
                 self.file(&entry.path, &inner)?
             };
             if let Some(kit) = self.kit {
-                let signed = kit.key().sign_hash_base64(self.random, signature);
+                let signed = match self.content {
+                    Content::All => kit.key().sign_hash_base64(&mut self.random, signature),
+                    Content::Nothing => Ok("=".repeat(kit.key().signature_base64_len())),
+                };
                 let signed = signed.map_err(|error| Problem::Unfit(format!("the job cannot be signed: {error}")))?;
                 signatures.insert(entry.name, Value::from(signed));
             }
@@ -177,6 +225,15 @@ impl Packer<'_> {
         let len = file.metadata().map_err(unreadable)?.len();
         self.out.start_file(name, options(len)).map_err(|error| Problem::Archive(error.into()))?;
         let mut hash = TextHash::default();
+        if self.content == Content::Nothing {
+            let mut left = len;
+            while left > 0 {
+                let count = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
+                self.out.write_all(&self.buffer[..count]).map_err(Problem::Archive)?;
+                left -= count as u64;
+            }
+            return Ok(hash);
+        }
         loop {
             let count = file.read(&mut self.buffer).map_err(unreadable)?;
             if count == 0 {

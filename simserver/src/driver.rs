@@ -300,11 +300,10 @@ impl Driver {
 
     fn upload_piece(self: &Arc<Self>, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
         let value = request.payload.value().unwrap_or(Value::Nil);
-        let piece = match Piece::from_value(&value) {
+        let piece = match Piece::from_value(value) {
             Ok(piece) => piece,
             Err(error) => return Outcome::Answer(piece_answer(transfer::code_of(error), None)),
         };
-        drop(value);
         let now = self.now();
         match self.uploads.take(now, piece) {
             PieceOutcome::Answer(code) => Outcome::Answer(piece_answer(code, None)),

@@ -172,8 +172,9 @@ impl Download {
         total: &mut u64,
     ) -> Result<(), Broken> {
         let mut received = 0;
+        let mut answered = self.piece(&claim.source, &file.reference, received).await;
         loop {
-            let (reply, live) = match self.piece(&claim.source, &file.reference, received).await {
+            let (reply, live) = match answered {
                 Err(Broken::Forgotten) => {
                     claim.references.clear();
                     return Err(Broken::Forgotten);
@@ -186,9 +187,13 @@ impl Download {
                     if data.is_empty() || end != received + data.len() as u64 {
                         return Err(violation("a piece of a file does not fit behind the one before").into());
                     }
-                    out.write_all(&data).await.map_err(|error| local_file(path, error))?;
                     received = end;
                     *total += data.len() as u64;
+                    // The next piece is on its way while this one is written.
+                    let (written, next) =
+                        tokio::join!(out.write_all(&data), self.piece(&claim.source, &file.reference, received));
+                    written.map_err(|error| local_file(path, error))?;
+                    answered = next;
                     if let Some(listener) = &mut self.listener {
                         listener(Progress { transferred: *total, total: None });
                     }
@@ -228,7 +233,7 @@ impl Download {
             let fault = match live.connection.request(request, patience).await {
                 Ok(response) => {
                     let value = response.payload.value().map_err(unreadable)?;
-                    let reply = PullReply::from_value(&value).map_err(unreadable)?;
+                    let reply = PullReply::from_value(value).map_err(unreadable)?;
                     return Ok((reply, live));
                 }
                 Err(fault) => fault,

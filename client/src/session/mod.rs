@@ -7,6 +7,7 @@ mod jobs;
 mod login;
 mod logs;
 mod monitor;
+mod pieces;
 mod renewal;
 mod restart;
 mod shell;

@@ -9,14 +9,14 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use flare_wire::endpoint::OutgoingRequest;
 use flare_wire::hci::{Reply, Request};
 use flare_wire::transfer::upload::{self, PIECE_SIZE, Piece, PieceReply, UploadContext};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
+use super::pieces::{Pieces, changed, interrupted};
 use super::{Live, Session};
 use crate::clock::randomness;
 use crate::command::{Line, Touch, submit_line, submitted};
@@ -66,7 +66,7 @@ impl Session {
     /// Submits the job in a folder, which is a path of its own or one below the kit's upload folder.
     ///
     /// The job is signed with the kit's key, in the archive that is sent; the folder stays as it is. Memory does not grow
-    /// with the job: the archive is a temporary file.
+    /// with the job, and nothing is copied on disk: the archive is made while it is sent.
     ///
     /// **Is it safe to repeat?** With a submit token ([`token`](SubmitJob::token), or [`retry_safe`](SubmitJob::retry_safe)),
     /// the server knows the job again, so a lost connection is repaired here and the one job id is returned. Without a
@@ -141,25 +141,21 @@ impl SubmitJob {
         let kit = self.session.inner.kit.clone();
         let (path, name) = job_folder::find(&self.folder, &kit)?;
         let is_signed = self.is_signed;
-        let packed =
-            tokio::task::spawn_blocking(move || job_folder::package(&path, name, &kit, &mut random, is_signed));
-        let package = packed.await.map_err(|error| {
-            Error::new(ErrorKind::InvalidJob, "packing the job was interrupted").with_source(error)
-        })??;
-        let Package { file, len, folder } = package;
-        let line = submit_line(&folder, self.token.as_ref());
-        let mut file = File::from_std(file);
-        self.attempts(&line, &mut file, len).await.map_err(|error| error.in_command("submit_job"))
+        let seed = random.seed();
+        let packed = tokio::task::spawn_blocking(move || Package::of(path, name, &kit, seed, is_signed));
+        let package = Arc::new(packed.await.map_err(interrupted)??);
+        let line = submit_line(package.name(), self.token.as_ref());
+        self.attempts(&line, &package).await.map_err(|error| error.in_command("submit_job"))
     }
 
-    async fn attempts(&mut self, line: &Line, file: &mut File, len: u64) -> Result<JobId> {
+    async fn attempts(&mut self, line: &Line, package: &Arc<Package>) -> Result<JobId> {
         let mut pauses = super::renewal::Pauses::until(self.session.give_up_time());
         let mut was_forgotten = false;
         for attempt in 1.. {
             // Whatever is wrong with the connection or the session shows in a command that costs nothing.
             self.session.run(&Touch).await?;
             let live = self.session.live()?;
-            let failure = match self.upload(&live, line, file, len).await {
+            let failure = match self.upload(&live, line, package).await {
                 Ok(reply) if !was_forgotten && is_forgotten(&reply) => {
                     was_forgotten = true;
                     continue;
@@ -177,31 +173,33 @@ impl SubmitJob {
     }
 
     /// Sends the whole job; gives the reply of the command.
-    async fn upload(&mut self, live: &Live, line: &Line, file: &mut File, len: u64) -> Result<Reply> {
-        let unreadable =
-            |error| Error::new(ErrorKind::InvalidJob, "the archive of the job cannot be read").with_source(error);
-        file.rewind().await.map_err(unreadable)?;
+    async fn upload(&mut self, live: &Live, line: &Line, package: &Arc<Package>) -> Result<Reply> {
         let user = self.session.inner.kit.username().to_owned();
         let transaction = randomness()?.uuid();
         let mut request = Request { token: Some(live.token.clone()), ..Request::new(line.as_str()) };
         if let Some(props) = &self.custom_props {
             request.meta.insert("custom_props".to_owned(), props.clone().into());
         }
+        let len = package.len();
         let mut context =
             Some(UploadContext { request: request.to_json(), file_size: len, file_name: "job.zip".to_owned() });
+        let mut pieces = Pieces::of(Arc::clone(package));
+        let mut data = pieces.next().await?;
         let mut sent = 0;
         for sequence in 0.. {
-            let size = usize::try_from(len - sent).unwrap_or(usize::MAX).min(PIECE_SIZE);
-            let mut data = vec![0; size];
-            file.read_exact(&mut data).await.map_err(unreadable)?;
-            // A file that is a multiple of the piece ends with an empty one, as the official client has it.
-            let eof = size < PIECE_SIZE;
+            let size = data.len() as u64;
+            let is_whole = sent + size == len;
+            // An archive that is a multiple of the piece ends with an empty one, as the official client has it.
+            let eof = data.len() < PIECE_SIZE;
+            if sent + size > len || (eof && !is_whole) {
+                return Err(changed());
+            }
             let piece = Piece {
                 transaction: transaction.clone(),
                 sequence,
                 context: context.take(),
-                data,
-                size: size as u64,
+                data: std::mem::take(&mut data),
+                size,
                 eof,
                 has_peer_props: true,
             };
@@ -211,14 +209,14 @@ impl SubmitJob {
                 ..OutgoingRequest::plain(upload::CHANNEL, upload::REQUEST)
             };
             let patience = if eof { LAST_PIECE_PATIENCE } else { PIECE_PATIENCE };
+            // The answer first: what it says counts, even if the folder cannot be read on.
             let answered = live.connection.request(outgoing, patience).await;
-            let is_whole = sent + size as u64 == len;
             let reply = answered.map_err(|fault| lost(fault, is_whole)).and_then(|response| {
                 let violation = || Error::new(ErrorKind::ProtocolViolation, "the answer to a piece cannot be read");
                 let value = response.payload.value().map_err(|error| violation().with_source(error))?;
                 PieceReply::from_value(&value).map_err(|error| violation().with_source(error))
             })?;
-            sent += size as u64;
+            sent += size;
             if reply.return_code != PieceReply::OK {
                 return Err(refused(&reply));
             }
@@ -230,6 +228,7 @@ impl SubmitJob {
                 let text = reply.end_result.ok_or_else(|| missing().after_sending())?;
                 return Reply::parse(&text).map_err(|error| missing().after_sending().with_source(error));
             }
+            data = pieces.next().await?;
         }
         Err(Error::new(ErrorKind::InvalidJob, "the job has too many pieces"))
     }

@@ -152,7 +152,8 @@ fn resolve_datums(value: &mut Value, datums: &mut Vec<(Uuid, Value)>) -> Result<
 /// which every release reads.
 #[must_use]
 pub fn encode(value: &Value) -> Bytes {
-    let mut out = vec![0; SECTION_HEADER_LEN];
+    let mut out = Vec::with_capacity(SECTION_HEADER_LEN + msgpack::most_encoded(value));
+    out.extend_from_slice(&[0; SECTION_HEADER_LEN]);
     rmpv::encode::write_value(&mut out, value).expect("writing to a vector cannot fail");
     let size = (out.len() - SECTION_HEADER_LEN) as u64;
     out[0] = MARKER_MAIN;
@@ -208,4 +209,19 @@ pub fn context_with<const N: usize>(properties: [(&str, Value); N]) -> Value {
 #[must_use]
 pub fn body(value: &Value) -> &Value {
     unwrap(value).unwrap_or(value)
+}
+
+/// The same to take something out of.
+pub(crate) fn body_mut(value: &mut Value) -> &mut Value {
+    if unwrap(value).is_none() {
+        return value;
+    }
+    // Looked up twice: a borrow that is returned from one branch would last for the other.
+    match value {
+        Value::Map(entries) => {
+            let at = entries.iter().rposition(|(name, _)| name.as_str() == Some(DATA_KEY));
+            &mut entries[at.expect("`unwrap` has found it")].1
+        }
+        other => other,
+    }
 }

@@ -51,11 +51,13 @@ impl Error for MsgpackError {}
 /// [`MsgpackError`].
 pub fn decode(bytes: &[u8]) -> Result<Value, MsgpackError> {
     let mut source = Counted { rest: bytes, markers_left: MAX_VALUES };
-    let value = rmpv::decode::read_value_with_max_depth(&mut source, RMPV_DEPTH).map_err(|error| match error {
+    // Borrowed first: the library copies what it reads from a stream several times, which counts for a piece of a file.
+    let value = rmpv::decode::read_value_ref_with_max_depth(&mut source, RMPV_DEPTH).map_err(|error| match error {
         rmpv::decode::Error::DepthLimitExceeded => MsgpackError::TooDeep,
         _ if source.markers_left == 0 => MsgpackError::TooMany,
         _ => MsgpackError::Malformed,
     })?;
+    let value = value.to_owned();
     check(&value, MAX_DEPTH)?;
     if source.rest.is_empty() { Ok(value) } else { Err(MsgpackError::TrailingBytes) }
 }
@@ -73,6 +75,16 @@ impl io::Read for Counted<'_> {
             self.markers_left = self.markers_left.checked_sub(1).ok_or(io::ErrorKind::OutOfMemory)?;
         }
         self.rest.read(buffer)
+    }
+}
+
+impl<'a> rmpv::decode::value_ref::BorrowRead<'a> for Counted<'a> {
+    fn fill_buf(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    fn consume(&mut self, len: usize) {
+        self.rest = &self.rest[len..];
     }
 }
 
@@ -111,4 +123,33 @@ pub fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {
 #[must_use]
 pub fn field<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     value.as_map()?.iter().rev().find(|(name, _)| name.as_str() == Some(key)).map(|(_, value)| value)
+}
+
+/// At least as many bytes as [`encode`] makes of a value, and hardly more: room for a piece of a file is made once.
+pub(crate) fn most_encoded(value: &Value) -> usize {
+    /// Marker and length of anything.
+    const HEAD: usize = 9;
+    HEAD + match value {
+        Value::String(text) => text.as_bytes().len(),
+        Value::Binary(bytes) | Value::Ext(_, bytes) => bytes.len(),
+        Value::Array(items) => items.iter().map(most_encoded).sum(),
+        Value::Map(entries) => entries.iter().map(|(key, item)| most_encoded(key) + most_encoded(item)).sum(),
+        _ => 0,
+    }
+}
+
+/// Takes the value of a key out of a map, and leaves nil; the last one, when the key comes more than once.
+pub(crate) fn take_field(value: &mut Value, key: &str) -> Option<Value> {
+    let Value::Map(entries) = value else { return None };
+    let (_, value) = entries.iter_mut().rev().find(|(name, _)| name.as_str() == Some(key))?;
+    Some(std::mem::replace(value, Value::Nil))
+}
+
+/// The bytes below a key, taken out of the map.
+pub(crate) fn take_bytes(value: &mut Value, key: &str) -> Option<Vec<u8>> {
+    match take_field(value, key)? {
+        Value::Binary(bytes) => Some(bytes),
+        Value::String(text) => Some(text.into_bytes()),
+        _ => None,
+    }
 }

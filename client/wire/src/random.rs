@@ -29,9 +29,15 @@ impl Randomness {
     /// A new generator, independent of what this one gives afterwards.
     #[must_use]
     pub fn fork(&mut self) -> Self {
+        Self::from_seed(self.seed())
+    }
+
+    /// A seed for [`Randomness::from_seed`], for what has to give the same several times.
+    #[must_use]
+    pub fn seed(&mut self) -> [u8; 32] {
         let mut seed = [0; 32];
         self.0.fill_bytes(&mut seed);
-        Self::from_seed(seed)
+        seed
     }
 
     /// A random UUID (version 4) in the lower-case hyphenated form that FLARE uses for every id.

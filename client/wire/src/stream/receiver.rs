@@ -417,6 +417,12 @@ impl Incoming {
         if last && self.in_order.is_empty() {
             return Some(bytes.clone());
         }
+        if self.in_order.is_empty() {
+            // A piece of a file is one chunk and a little more: it is not moved when the second chunk comes. Never more
+            // than twice what is here, whatever is announced.
+            let announced = usize::try_from(self.size).unwrap_or(usize::MAX);
+            self.in_order.reserve(announced.clamp(bytes.len(), 2 * bytes.len()));
+        }
         self.in_order.extend_from_slice(bytes);
         last.then(|| std::mem::take(&mut self.in_order).freeze())
     }

@@ -188,13 +188,15 @@ impl PullReply {
     ///
     /// # Errors
     /// [`TransferError`].
-    pub fn from_value(value: &Value) -> Result<Self, TransferError> {
-        let body = fobs::body(value);
+    pub fn from_value(mut value: Value) -> Result<Self, TransferError> {
+        let body = fobs::body_mut(&mut value);
+        // Taken, not copied: it is nearly all of the value.
+        let data = msgpack::take_bytes(body, KEY_DATA);
         let text = |key| field(body, key).and_then(Value::as_str).map(str::to_owned);
         let nonce = text(KEY_NONCE);
         match text(KEY_STATUS).as_deref() {
             Some("ok") => Ok(Self::Data {
-                data: field(body, KEY_DATA).and_then(Value::as_slice).ok_or(TransferError(KEY_DATA))?.to_vec(),
+                data: data.ok_or(TransferError(KEY_DATA))?,
                 received: field(body, KEY_STATE)
                     .and_then(|state| field(state, KEY_RECEIVED))
                     .and_then(Value::as_u64)

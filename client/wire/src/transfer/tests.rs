@@ -38,7 +38,7 @@ fn recorded_uploads_are_read_and_written_back() {
             let value = payload.value().unwrap();
             match topic.as_str() {
                 "ObjectStreamer.Request" => {
-                    let piece = Piece::from_value(&value).unwrap();
+                    let piece = Piece::from_value(value).unwrap();
                     assert_eq!((piece.sequence, piece.data.len() as u64), (read, piece.size), "{name}");
                     read += 1;
                     size += piece.size;
@@ -79,7 +79,7 @@ fn recorded_downloads_are_read_and_written_back() {
                     }
                 }
                 "download_service__:download_service__download" => {
-                    let reply = PullReply::from_value(&payload.value().unwrap()).unwrap();
+                    let reply = PullReply::from_value(payload.value().unwrap()).unwrap();
                     data += usize::from(matches!(reply, PullReply::Data { .. }));
                     assert_eq!(reply.into_payload(), payload, "{name}");
                 }

@@ -113,8 +113,10 @@ impl Piece {
     ///
     /// # Errors
     /// [`TransferError`] for a field that no upload can do without.
-    pub fn from_value(value: &Value) -> Result<Self, TransferError> {
-        let body = fobs::body(value);
+    pub fn from_value(mut value: Value) -> Result<Self, TransferError> {
+        let body = fobs::body_mut(&mut value);
+        // Taken, not copied: it is nearly all of the value.
+        let data = msgpack::take_bytes(body, KEY_DATA);
         let head = field(body, KEY_HEADERS).ok_or(TransferError(KEY_HEADERS))?;
         let text = |map, key| field(map, key).and_then(Value::as_str).map(str::to_owned).ok_or(TransferError(key));
         let context = match field(head, KEY_CONTEXT) {
@@ -125,14 +127,13 @@ impl Piece {
                 file_name: text(context, KEY_FILE_NAME).unwrap_or_default(),
             }),
         };
-        let data = field(body, KEY_DATA).and_then(Value::as_slice).ok_or(TransferError(KEY_DATA))?;
         Ok(Self {
+            data: data.ok_or(TransferError(KEY_DATA))?,
             transaction: text(head, KEY_TRANSACTION)?,
             sequence: field(head, KEY_SEQUENCE).and_then(Value::as_u64).ok_or(TransferError(KEY_SEQUENCE))?,
             context,
             size: field(body, KEY_SIZE).and_then(Value::as_u64).ok_or(TransferError(KEY_SIZE))?,
             eof: field(body, KEY_EOF).and_then(Value::as_bool).unwrap_or(false),
-            data: data.to_vec(),
             has_peer_props: field(head, KEY_PEER_PROPS)
                 .and_then(Value::as_map)
                 .is_some_and(|properties| !properties.is_empty()),

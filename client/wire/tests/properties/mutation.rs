@@ -76,8 +76,8 @@ fn read_all(bytes: Vec<u8>) {
     if let Ok(value) = &blob {
         let _ = (ChallengeReply::from_value(value), RegisterReply::from_value(value));
         let _ = RegisterRequest::from_message(headers, value);
-        let _ = (Pull::from_value(value), PullReply::from_value(value));
-        let _ = (Piece::from_value(value), PieceReply::from_value(value), aborted_transaction(value));
+        let _ = (Pull::from_value(value), PullReply::from_value(value.clone()));
+        let _ = (Piece::from_value(value.clone()), PieceReply::from_value(value), aborted_transaction(value));
     }
     let fobs = Payload { encoding: Encoding::Fobs, bytes: frame.payload };
     if let Ok(text) = fobs.as_text() {
