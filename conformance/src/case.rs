@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::manifest::{Level, Manifest};
 use crate::{CaseResult, Context, Need, Risk};
 
 /// How long a case may take unless it says otherwise: six times the ten seconds that a real server waits for a
@@ -21,6 +22,7 @@ pub struct Case {
     needs: Vec<Need>,
     time_limit: Duration,
     risk: Risk,
+    changes: &'static str,
     exercises: Vec<&'static str>,
     body: Body,
 }
@@ -41,6 +43,7 @@ impl Case {
             needs: Vec::new(),
             time_limit: DEFAULT_TIME_LIMIT,
             risk: Risk::Read,
+            changes: "",
             exercises: Vec::new(),
             body: Box::new(move |context| Box::pin(body(context))),
         }
@@ -91,10 +94,11 @@ impl Case {
         &self.needs
     }
 
-    /// Says that it does more than look: on a deployment it runs only where that is allowed.
+    /// Says that it does more than look, and what: on a deployment it runs only where such things are allowed.
     #[must_use]
-    pub fn risking(mut self, risk: Risk) -> Self {
+    pub fn risking(mut self, risk: Risk, changes: &'static str) -> Self {
         self.risk = risk;
+        self.changes = changes;
         self.needs.push(Need::Permission(risk));
         self
     }
@@ -103,6 +107,18 @@ impl Case {
     #[must_use]
     pub fn risk(&self) -> Risk {
         self.risk
+    }
+
+    /// What it creates and changes on the target, and how that is undone; empty for a case that only looks.
+    #[must_use]
+    pub fn changes(&self) -> &'static str {
+        self.changes
+    }
+
+    /// Its level; none when it is in no set.
+    #[must_use]
+    pub fn level(&self) -> Option<Level> {
+        Manifest::newest().level(&self.id)
     }
 
     /// Names the methods of the API document that it calls, and the arguments it gives them: `submit_job` and

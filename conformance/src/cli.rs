@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use globset::{Glob, GlobSet, GlobSetBuilder};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 
 use crate::bench::{self, BenchError, ServeArguments, TransferArguments};
@@ -18,7 +21,10 @@ use crate::methods::{self, TableArguments};
 #[cfg(target_os = "linux")]
 use crate::real::{RealCommand, RealError};
 use crate::report::write_outcome;
-use crate::{Case, CaseResult, Exit, KnownFailing, Report, Risk, Runner, Target, requirement, suites};
+use crate::requirement::{self, Requirement, Standing};
+use crate::seeds::{self, SeedsArguments};
+use crate::trace::{self, TraceArguments};
+use crate::{Case, CaseResult, Exit, KnownFailing, Level, Manifest, Report, Risk, Runner, Target, dry_run, suites};
 
 /// Cases wait for sockets and signatures most of the time, so several per processor keep it busy without making a
 /// small server late.
@@ -56,6 +62,11 @@ enum Command {
     Diff(DiffArguments),
     /// Write a table of every documented method and argument from the reports of runs.
     Table(TableArguments),
+    /// Write a table of every requirement, its cases, and what was last seen of them in the reports of runs.
+    Trace(TraceArguments),
+    /// Write the list of the sentences of the seed documents.
+    #[command(hide = true)]
+    Seeds(SeedsArguments),
     /// Say every command as every administrator to two federations and compare their replies.
     Matrix(MatrixArguments),
     /// Measure our client on the simulator beside a plain echo over TLS and WebSocket.
@@ -85,6 +96,9 @@ struct RunArguments {
     allow: Vec<Allowed>,
     #[command(flatten)]
     selection: Selection,
+    /// Only say what would be done, case by case, and touch nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// Write the report as JSON to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -104,6 +118,9 @@ struct Selection {
     /// Only cases whose id matches (`session.*`); may be given several times.
     #[arg(long = "case", value_name = "GLOB")]
     cases: Vec<String>,
+    /// Only cases of these levels (`L1,L2`).
+    #[arg(long = "level", value_enum, value_name = "LEVELS", value_delimiter = ',', ignore_case = true)]
+    levels: Vec<Level>,
 }
 
 #[derive(Debug, Args)]
@@ -166,16 +183,22 @@ pub fn main(arguments: Arguments) -> Exit {
         Command::Run(arguments) => runtime.block_on(until_interrupted(run(arguments))),
         Command::List(arguments) => list(&arguments),
         Command::Diff(arguments) => runtime.block_on(until_interrupted(differential(arguments))),
-        Command::Table(arguments) => match methods::write(&arguments) {
-            Ok(()) => Exit::Green,
-            Err(error) => complain(Exit::File, &error),
-        },
+        Command::Table(arguments) => written(methods::write(&arguments)),
+        Command::Trace(arguments) => written(trace::write(&arguments)),
+        Command::Seeds(arguments) => written(seeds::write(&arguments)),
         Command::Matrix(arguments) => runtime.block_on(until_interrupted(matrix(arguments))),
         Command::Bench => runtime.block_on(until_interrupted(measured(bench::run(&mut io::stdout())))),
         Command::BenchServe(arguments) => runtime.block_on(until_interrupted(measured(bench::serve(&arguments)))),
         Command::BenchTransfer(arguments) => runtime.block_on(until_interrupted(measured(bench::transfer(&arguments)))),
         #[cfg(target_os = "linux")]
         Command::Real(command) => runtime.block_on(real(command)),
+    }
+}
+
+fn written(result: io::Result<()>) -> Exit {
+    match result {
+        Ok(()) => Exit::Green,
+        Err(error) => complain(Exit::File, &error),
     }
 }
 
@@ -225,6 +248,9 @@ async fn run(arguments: RunArguments) -> Exit {
         Ok(cases) => cases,
         Err(error) => return complain(Exit::Usage, &error),
     };
+    if arguments.dry_run {
+        return arguments.tell(&cases);
+    }
     let target = match &arguments.target {
         Some(folder) => Target::deployed(folder)
             .await
@@ -262,16 +288,36 @@ async fn run(arguments: RunArguments) -> Exit {
 }
 
 impl RunArguments {
+    /// Says what a run would do. A deployment is not asked for its release.
+    fn tell(&self, cases: &[Case]) -> Exit {
+        let allowed = match &self.target {
+            Some(_) => self.allow.iter().map(|allowed| allowed.risk()).collect(),
+            None => Risk::ALL.to_vec(),
+        };
+        let release = self.target.is_none().then(|| Manifest::newest().release());
+        match dry_run::write(&mut io::stdout().lock(), cases, &allowed, release) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => complain(Exit::File, &error),
+            _ if cases.is_empty() => Exit::Nothing,
+            _ => Exit::Green,
+        }
+    }
+
     fn known(&self, target: &Target) -> Result<KnownFailing, Box<dyn Error>> {
         if let Some(path) = &self.known_failing {
-            return Ok(KnownFailing::parse(&std::fs::read_to_string(path)?)?);
+            return Ok(KnownFailing::parse(&std::fs::read_to_string(path)?)?.on(today()));
         }
-        Ok(match (&self.target, &target.description().version) {
+        let list = match (&self.target, &target.description().version) {
             (None, _) => KnownFailing::simulated()?,
             (Some(_), Some(version)) => KnownFailing::release(version)?,
             (Some(_), None) => KnownFailing::default(),
-        })
+        };
+        Ok(list.on(today()))
     }
+}
+
+/// The day by which lists expire, everywhere the same.
+fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 
 fn default_jobs() -> NonZeroUsize {
@@ -295,7 +341,8 @@ fn list(arguments: &ListArguments) -> Exit {
 
 fn list_cases(out: &mut impl Write, cases: &[Case]) -> io::Result<()> {
     for case in cases {
-        writeln!(out, "{}  {}", case.id(), case.title())?;
+        let level = case.level().map_or("", Level::as_str);
+        writeln!(out, "{}  {level}  {}", case.id(), case.title())?;
         writeln!(out, "    checks {}", case.requirements().join(", "))?;
         for need in case.needed() {
             writeln!(out, "    needs {need}")?;
@@ -306,8 +353,13 @@ fn list_cases(out: &mut impl Write, cases: &[Case]) -> io::Result<()> {
 
 fn list_requirements(out: &mut impl Write) -> io::Result<()> {
     for requirement in requirement::all() {
-        writeln!(out, "{}  {}", requirement.id, requirement.text)?;
-        writeln!(out, "    {}", requirement.source)?;
+        let Requirement { id, keyword, since, text, .. } = requirement;
+        writeln!(out, "{id}  {keyword}  since {since}  {text}")?;
+        match requirement.standing() {
+            Standing::Checked => writeln!(out, "    {}", requirement.origin())?,
+            Standing::Excluded { reason } => writeln!(out, "    {}; excluded: {reason}", requirement.origin())?,
+            Standing::Planned { reason } => writeln!(out, "    {}; planned: {reason}", requirement.origin())?,
+        }
     }
     Ok(())
 }
@@ -318,6 +370,9 @@ impl Selection {
         if !self.cases.is_empty() {
             let globs = self.globs()?;
             cases.retain(|case| globs.is_match(case.id()));
+        }
+        if !self.levels.is_empty() {
+            cases.retain(|case| case.level().is_some_and(|level| self.levels.contains(&level)));
         }
         Ok(cases)
     }
@@ -352,11 +407,16 @@ mod tests {
     fn globs_select_cases_by_id() {
         let select = |globs: &[&str]| {
             let cases = globs.iter().map(|glob| (*glob).to_owned()).collect();
-            Selection { cases }.select().unwrap().iter().map(|case| case.id().to_owned()).collect::<Vec<_>>()
+            Selection { cases, levels: Vec::new() }
+                .select()
+                .unwrap()
+                .iter()
+                .map(|case| case.id().to_owned())
+                .collect::<Vec<_>>()
         };
         assert!(select(&["handshake.*"]).iter().all(|id| id.starts_with("handshake.")));
         assert!(select(&["nothing.*"]).is_empty());
         assert_eq!(select(&[]).len(), suites::all().len());
-        assert!(Selection { cases: vec!["[".into()] }.select().is_err());
+        assert!(Selection { cases: vec!["[".into()], levels: Vec::new() }.select().is_err());
     }
 }

@@ -18,10 +18,12 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `case`, `need`, `risk`, `context`, `finding`, `state` | a case, what it needs and does, what it works with, what it says |
-//! | `requirement` | what is checked, and where that comes from |
+//! | [`requirement`], `seeds`, `trace` | what is checked, where that comes from, and what was seen of it |
+//! | [`manifest`], `release` | which cases count for a release, and of which level they are |
 //! | `job_folder`, `leftover` | jobs that cases submit, and how they go again |
 //! | `target`, `simulated`, `kits` | the subject of a run |
 //! | `runner`, `known`, `report`, `exit` | run cases, judge them by the known-failing list, report, exit code |
+//! | `dry_run` | what a run would do |
 //! | `methods` | the documented methods, and a table of what cases say about each |
 //! | `raw` | a peer that speaks the wire by hand |
 //! | `real` | bring a real federation up, and take it down (Linux) |
@@ -35,35 +37,42 @@ mod case;
 pub mod cli;
 mod context;
 mod diff;
+mod dry_run;
 mod exit;
 mod finding;
 mod job_folder;
 mod kits;
 mod known;
 mod leftover;
+pub mod manifest;
 mod methods;
 mod need;
 mod raw;
 #[cfg(target_os = "linux")]
 mod real;
+mod release;
 mod report;
 pub mod requirement;
 mod risk;
 mod runner;
+mod seeds;
 mod simulated;
 mod state;
 pub mod suites;
 mod target;
+mod trace;
 
 pub use case::{Case, DEFAULT_TIME_LIMIT};
 pub use context::Context;
 pub use exit::Exit;
 pub use finding::{CaseResult, Finding};
 pub use kits::{AdminKit, Kits, KitsError, Role, RootKey, ServerAddress, SiteKit};
-pub use known::{KnownFailing, KnownFailingError};
+pub use known::{KnownFailing, KnownFailingError, KnownFailure};
+pub use manifest::{Level, Manifest, RoleUnderTest};
 pub use need::{Home, Need, Who};
+pub use release::{Release, ReleaseError};
 pub use report::{Report, TargetDescription};
-pub use requirement::{Requirement, Source};
+pub use requirement::{Keyword, Requirement, SeedDocument, Source, Standing};
 pub use risk::Risk;
 pub use runner::{Outcome, Runner};
 pub use state::State;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Risk, Role};
+use crate::{Release, Risk, Role};
 
 /// Whose organisation: authorization depends on whether a user's is that of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,6 +84,8 @@ pub enum Need {
     Scheme(&'static str),
     /// The permission to do such things.
     Permission(Risk),
+    /// This release or a later one: the sets of earlier ones do not have the case.
+    Release(Release),
 }
 
 impl fmt::Display for Need {
@@ -96,6 +98,7 @@ impl fmt::Display for Need {
             Self::RootKey => f.write_str("root key"),
             Self::Scheme(scheme) => write!(f, "transport {scheme}"),
             Self::Permission(risk) => write!(f, "permission (--allow {risk})"),
+            Self::Release(release) => write!(f, "release {release}"),
         }
     }
 }

@@ -7,18 +7,18 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use flare_client::Session;
+use flare_client::{Session, StartupKit, Targets};
 use flare_wire::fobs;
 use flare_wire::msgpack::{Value, field};
 use tokio::sync::Mutex;
 
 use crate::finding::chain;
-use crate::kits::{AdminKit, Kits, KitsError, RootKey, SiteKit};
+use crate::kits::{AdminKit, Kits, KitsError, Role, RootKey, SiteKit};
 use crate::leftover::{self, Leftover};
 use crate::raw::{Identity, Peer, challenge, register, register_request, value};
 use crate::report::TargetDescription;
 use crate::simulated::Simulator;
-use crate::{CaseResult, Finding, Home, Need, Risk, Who};
+use crate::{CaseResult, Finding, Home, Need, Release, Risk, Who};
 
 /// What cases run on.
 #[derive(Debug)]
@@ -58,7 +58,11 @@ impl Target {
     async fn open(kind: &str, name: String, folder: &Path) -> Result<Self, TargetError> {
         let kits = Kits::read(folder)?;
         let kit = kits.admins().first().ok_or(TargetError::NoKits)?;
-        let Introduction { server_org, version } = introduce(kit).await?;
+        let Introduction { server_org, mut version } = introduce(kit).await?;
+        let may_ask = kits.admins().iter().find(|kit| kit.role == Some(Role::ProjectAdmin));
+        if let (None, Some(kit)) = (&version, may_ask) {
+            version = ask_release(kit).await?;
+        }
         let scheme = kit.server.scheme.clone();
         let description = TargetDescription { kind: kind.to_owned(), name, scheme, version };
         Ok(Self {
@@ -126,6 +130,18 @@ impl Target {
     #[must_use]
     pub fn description(&self) -> &TargetDescription {
         &self.description
+    }
+
+    /// Its release; none when it does not tell.
+    #[must_use]
+    pub fn release(&self) -> Option<Release> {
+        self.description.version.as_deref()?.parse().ok()
+    }
+
+    /// True when its release is this one or a later one. One that does not tell is taken as old: all do since 2.9.
+    #[must_use]
+    pub fn is_at_least(&self, release: Release) -> bool {
+        self.release().is_some_and(|own| own >= release)
     }
 
     /// The kit of such an administrator, the first by name when there are several.
@@ -197,6 +213,11 @@ impl Target {
             Need::RootKey => self.root_key().is_some(),
             Need::Scheme(scheme) => self.description.scheme == scheme,
             Need::Permission(risk) => self.allowed.contains(&risk),
+            Need::Release(release) if self.is_at_least(release) => true,
+            Need::Release(_) => {
+                let own = self.description.version.as_deref().unwrap_or("a release that it does not tell");
+                return Err(Finding::unsupported(format!("the case needs {need}, the target is {own}")));
+            }
         };
         if there { Ok(()) } else { Err(Self::lacks(need)) }
     }
@@ -220,7 +241,7 @@ struct Introduction {
     version: Option<String>,
 }
 
-/// Registers once, to learn the server's organisation from its certificate and its release from the answer (2.9).
+/// Registers once, to learn the server's organisation from its certificate and its release from the answer, which tells it since 2.9.
 async fn introduce(kit: &AdminKit) -> Result<Introduction, Finding> {
     let identity = Identity::of_kit(&kit.path)?;
     let mut peer = Peer::connect(&kit.server, &identity).await?;
@@ -229,6 +250,15 @@ async fn introduce(kit: &AdminKit) -> Result<Introduction, Finding> {
     let reply = value(&register(&mut peer, &request).await?)?;
     let version = field(fobs::body(&reply), "nvflare_version").and_then(Value::as_str).map(str::to_owned);
     Ok(Introduction { server_org: proof.certificate.organization().to_owned(), version })
+}
+
+/// Asks a server that does not say its release when it is registered with, as those before 2.9. Only a project admin may.
+async fn ask_release(kit: &AdminKit) -> Result<Option<String>, Finding> {
+    let session = Session::builder(StartupKit::open(&kit.path)?).connect().await?;
+    let told = session.report_version(&Targets::Server).await;
+    session.close().await;
+    // The command is newer than 2.7.
+    Ok(told.ok().and_then(|entries| entries.into_iter().find_map(|entry| entry.version)))
 }
 
 /// Why a target cannot be used.

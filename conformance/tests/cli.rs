@@ -75,16 +75,16 @@ fn a_run_in_which_nothing_could_be_tested_is_not_green() {
 fn a_listed_case_that_passes_fails_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("list.txt");
-    std::fs::write(&list, format!("{LOCAL}  the file rules differ\n")).unwrap();
+    std::fs::write(&list, format!("{LOCAL}  until=9999-12-31  #7  the file rules differ\n")).unwrap();
     let ended = flare_conformance(&["run", "--case", LOCAL, "--known-failing", list.to_str().unwrap()]);
     insta::assert_snapshot!(snapshot(&ended), @r"
     exit Some(1)
     pass-unexpected  _.___ s  api.shell.local-checks
-                              listed as failing: the file rules differ
+                              listed as failing: the file rules differ (#7, until 9999-12-31)
 
     not acceptable:
     pass-unexpected  _.___ s  api.shell.local-checks
-                              listed as failing: the file rules differ
+                              listed as failing: the file rules differ (#7, until 9999-12-31)
 
     0 passed, 0 failed, 1 pass-unexpected
     ");
@@ -93,8 +93,36 @@ fn a_listed_case_that_passes_fails_the_run() {
     let ended = flare_conformance(&["run", "--case", LOCAL, "--known-failing", list.to_str().unwrap()]);
     insta::assert_snapshot!(snapshot(&ended), @r"
     exit Some(6)
-    error: known-failing list, line 1: no reason
+    error: known-failing list, line 1: no date: `until=YYYY-MM-DD`
     ");
+}
+
+#[test]
+fn a_dry_run_says_what_each_case_would_do_and_asks_nobody() {
+    let arguments = ["run", "--dry-run", "--target", "/nowhere", "--allow", "own-objects"];
+    let cases = ["--case", LOCAL, "--case", "jobs.life.exception", "--case", "sites.restart"];
+    insta::assert_snapshot!(snapshot(&flare_conformance(&[&arguments[..], &cases[..]].concat())), @r"
+    exit Some(0)
+    would run      read         api.shell.local-checks
+                   only looks
+    would run      own-objects  jobs.life.exception
+                   submits jobs whose names begin with `conformance-`, ends those that run, and deletes them at the end
+    would not run  sites        sites.restart
+                   restarts a site twice
+                   untestable: needs permission (--allow sites)
+
+    2 of 3 cases would run; nothing was touched
+    ");
+}
+
+#[test]
+fn levels_select_cases() {
+    let listed = |arguments: &[&str]| flare_conformance(&[&["list"], arguments].concat()).stdout.lines().count();
+    let levels = ["L1", "l2", "L3", "L4"].map(|level| listed(&["--level", level]));
+    assert!(levels.iter().all(|lines| *lines > 0), "{levels:?}");
+    assert_eq!(listed(&["--level", "L1,L2,L3,L4"]), levels.iter().sum::<usize>());
+    assert_eq!(listed(&[]), levels.iter().sum::<usize>());
+    assert_eq!(flare_conformance(&["list", "--level", "L5"]).code, Some(2));
 }
 
 #[test]

@@ -7,10 +7,8 @@ use flare_client::{Error, ErrorKind, Phase, Session, StartupKit, StudyName};
 use crate::finding::{chain, ensure, ensure_eq};
 use crate::kits::AdminKit;
 use crate::raw::{Admin, Authority, DeafPort, Impostor, KitCopy, NewSubject};
-use crate::requirement::reference;
-use crate::{Case, CaseResult, Context, Finding, Need, Requirement};
+use crate::{Case, CaseResult, Context, Finding, Need};
 
-const CLIENT: &str = "client-api.md";
 /// A refusal that can be seen at once must not take longer than this, on a loaded machine.
 const SOON: Duration = Duration::from_secs(5);
 /// How long the client may wait where nobody answers.
@@ -19,60 +17,6 @@ const ALWAYS: ((i32, u8, u8), (i32, u8, u8)) = ((2020, 1, 1), (2099, 1, 1));
 const LONG_AGO: ((i32, u8, u8), (i32, u8, u8)) = ((2020, 1, 1), (2021, 1, 1));
 const FAR_AHEAD: ((i32, u8, u8), (i32, u8, u8)) = ((2090, 1, 1), (2099, 1, 1));
 const NO_SUCH_STUDY: &str = "no-such-study-of-the-conformance-suite";
-
-pub(super) const REQUIREMENTS: &[Requirement] = &[
-    reference(
-        "CONNECT-REFUSED-001",
-        CLIENT,
-        "2.4",
-        "A client tells at once that nobody listens at the server's address.",
-    ),
-    reference("CONNECT-REFUSED-002", CLIENT, "2.4", "A client tells that what listens does not speak TLS."),
-    reference(
-        "CONNECT-TIMEOUT-001",
-        CLIENT,
-        "2.4",
-        "A client gives up on a silent server when its time is over, and says in which step.",
-    ),
-    reference(
-        "CONNECT-SERVER-001",
-        "wire-protocol.md",
-        "1.2",
-        "A client does not talk to a server whose certificate another root issued.",
-    ),
-    reference(
-        "CONNECT-SERVER-002",
-        "wire-protocol.md",
-        "1.2",
-        "A client does not talk to a server whose certificate has another CN than `server_identity`.",
-    ),
-    reference(
-        "CONNECT-SERVER-003",
-        "wire-protocol.md",
-        "1.2",
-        "A client does not talk to a server whose certificate is expired or not yet valid.",
-    ),
-    reference(
-        "CONNECT-CLIENT-001",
-        "wire-protocol.md",
-        "1.2",
-        "A client tells that the server does not accept its certificate.",
-    ),
-    reference(
-        "CONNECT-CLIENT-002",
-        "startup-kits.md",
-        "6",
-        "A client tells that the certificate in its kit has expired, or is not yet valid.",
-    ),
-    reference("CONNECT-PROJECT-001", CLIENT, "2.4", "A client tells that the server runs another project."),
-    reference("CONNECT-STUDY-001", CLIENT, "2.5", "A client passes on the code of a refused login: an unknown study."),
-    reference(
-        "CONNECT-KIT-001",
-        "startup-kits.md",
-        "6",
-        "A client tells what is wrong with an incomplete startup kit.",
-    ),
-];
 
 pub(super) fn cases() -> Vec<Case> {
     vec![

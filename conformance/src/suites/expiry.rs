@@ -9,37 +9,14 @@ use flare_wire::hci::Item;
 
 use crate::finding::{chain, ensure, ensure_eq};
 use crate::raw::{Admin, is_topic, until};
-use crate::requirement::reference;
 use crate::simulated::Simulator;
-use crate::{Case, CaseResult, Context, Finding, Need, Requirement, Role};
+use crate::{Case, CaseResult, Context, Finding, Need, Role};
 
-const SERVER_DOC: &str = "server-behaviour.md";
 /// Idle limit of a session.
 const IDLE_LIMIT: Duration = Duration::from_secs(1800);
 /// The server looks for idle sessions this often.
 const PASS: Duration = Duration::from_secs(5);
 const NOTICE: &str = "Your session is closed due to inactivity or cert expiry.";
-
-pub(super) const REQUIREMENTS: &[Requirement] = &[
-    reference("EXPIRY-IDLE-001", SERVER_DOC, "4", "A session that was idle for more than 1800 s is ended within 5 s."),
-    reference("EXPIRY-IDLE-002", SERVER_DOC, "4", "Any accepted command makes a session active again."),
-    reference("EXPIRY-IDLE-003", SERVER_DOC, "4", "_check_session does not make a session active."),
-    reference("EXPIRY-IDLE-004", SERVER_DOC, "4", "Every 5 s one idle session is ended."),
-    reference(
-        "EXPIRY-PUSH-001",
-        "wire-protocol.md",
-        "6.5",
-        "The end of a session is announced to its endpoint with a streamed message SESSION_EXPIRED on the channel for \
-         commands, a text that gives the reason, without a request id.",
-    ),
-    reference("EXPIRY-TOKEN-001", SERVER_DOC, "4", "The token of an expired session makes the same session again."),
-    reference(
-        "EXPIRY-CLIENT-001",
-        "client-api.md",
-        "2.7",
-        "After the announcement every call of a client fails as expired.",
-    ),
-];
 
 pub(super) fn cases() -> Vec<Case> {
     vec![

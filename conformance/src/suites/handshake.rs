@@ -8,77 +8,7 @@ use flare_wire::frame::{Frame, FrameKind, PREFIX_LEN};
 
 use crate::finding::{ensure, ensure_eq};
 use crate::raw::{Identity, Peer, challenge};
-use crate::requirement::{official, reference};
-use crate::{Case, CaseResult, Context, Finding, Need, Requirement};
-
-const WIRE: &str = "wire-protocol.md";
-
-pub(super) const REQUIREMENTS: &[Requirement] = &[
-    reference("WIRE-HELLO-001", WIRE, "2", "A HELLO is answered with READY, which names the server's endpoint."),
-    reference("WIRE-HELLO-002", WIRE, "2", "Of the HELLO payload only the endpoint name is needed."),
-    reference(
-        "WIRE-HELLO-003",
-        WIRE,
-        "2",
-        "A HELLO with an endpoint name of other characters than A-Za-z0-9_.~- is turned away: READY, if it still gets through, and a closed connection.",
-    ),
-    reference(
-        "WIRE-HELLO-004",
-        WIRE,
-        "2",
-        "A HELLO without an endpoint name, or with the server's own, gets READY; after it no request is answered, \
-         and the connection stays open.",
-    ),
-    reference(
-        "WIRE-HELLO-005",
-        WIRE,
-        "1.2",
-        "On mTLS an endpoint that is not called _admin_<uuid4> and whose name is not the CN of its certificate is \
-         turned away: READY, if it still gets through, and a closed connection (2.9).",
-    ),
-    reference("WIRE-HELLO-006", WIRE, "2", "A second connection with the same endpoint name closes the first."),
-    reference("WIRE-HELLO-008", WIRE, "2", "A second connection with the same endpoint name is served in its place."),
-    official(
-        "WIRE-HELLO-007",
-        "fuel/f3/sfm/sfm_endpoint.py",
-        "SfmEndpoint.add_connection",
-        "A second HELLO with the same name on one connection closes the connection as a second connection would; \
-         READY may get through before.",
-    ),
-    reference("WIRE-PING-001", WIRE, "2", "A PING is answered with a PONG at once."),
-    official(
-        "WIRE-PING-002",
-        "fuel/f3/sfm/sfm_conn.py",
-        "SfmConnection.send_heartbeat",
-        "A PING of a connection without an endpoint is not answered; the connection stays.",
-    ),
-    reference(
-        "WIRE-FRAME-001",
-        WIRE,
-        "2",
-        "The fields reserved, flags, stream id and sequence of a frame may hold anything.",
-    ),
-    reference("WIRE-FRAME-002", WIRE, "2", "A frame of an unknown kind is dropped; the connection stays."),
-    reference(
-        "WIRE-FRAME-003",
-        WIRE,
-        "2",
-        "A frame whose headers are not msgpack, or announce more bytes than there are, is dropped; the connection \
-         stays.",
-    ),
-    reference(
-        "WIRE-FRAME-004",
-        WIRE,
-        "2",
-        "A cell message without type, origin or destination is dropped; the connection stays.",
-    ),
-    reference("WIRE-FRAME-005", WIRE, "2", "Over WebSocket a message shorter than a frame prefix is dropped."),
-    reference("WIRE-FRAME-006", WIRE, "2", "Over WebSocket the length field of a frame is ignored."),
-    reference("WIRE-HTTP-001", WIRE, "1.3", "A WebSocket text message is ignored."),
-    reference("WIRE-TCP-001", WIRE, "1.5", "Over TCP frames may be split and joined in any way."),
-    reference("WIRE-TCP-002", WIRE, "1.5", "Over TCP a frame length below 16 closes the connection."),
-    reference("WIRE-TCP-003", WIRE, "1.5", "Over TCP a frame length above 2145386496 closes the connection."),
-];
+use crate::{Case, CaseResult, Context, Finding, Need};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![

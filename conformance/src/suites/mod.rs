@@ -1,4 +1,4 @@
-//! The cases, grouped by what they are about, and the requirements they check.
+//! The cases, grouped by what they are about.
 
 mod api;
 mod authentication;
@@ -17,26 +17,7 @@ mod streams;
 mod studies;
 mod system;
 
-use crate::{Case, Requirement};
-
-/// Every requirement, by suite.
-pub(crate) static REQUIREMENTS: &[&[Requirement]] = &[
-    handshake::REQUIREMENTS,
-    messages::REQUIREMENTS,
-    streams::REQUIREMENTS,
-    authentication::REQUIREMENTS,
-    login::REQUIREMENTS,
-    sessions::REQUIREMENTS,
-    expiry::REQUIREMENTS,
-    protocol::REQUIREMENTS,
-    connecting::REQUIREMENTS,
-    api::REQUIREMENTS,
-    recorded::REQUIREMENTS,
-    jobs::REQUIREMENTS,
-    studies::REQUIREMENTS,
-    sites::REQUIREMENTS,
-    system::REQUIREMENTS,
-];
+use crate::{Case, Need, manifest};
 
 /// Every case.
 #[must_use]
@@ -60,6 +41,10 @@ pub fn all() -> Vec<Case> {
     ]
     .into_iter()
     .flatten()
+    .map(|case| match manifest::first_release(case.id()) {
+        Some(release) if release > manifest::oldest_release() => case.needs([Need::Release(release)]),
+        _ => case,
+    })
     .collect()
 }
 
@@ -68,7 +53,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::requirement;
 
     #[test]
     fn ids_are_unique_and_well_formed() {
@@ -78,23 +62,6 @@ mod tests {
                 && case.id().chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-'));
             assert!(well_formed, "{}", case.id());
             assert!(seen.insert(case.id().to_owned()), "{} exists twice", case.id());
-        }
-    }
-
-    #[test]
-    fn every_case_names_existing_requirements_and_every_requirement_has_a_case() {
-        let mut checked = BTreeSet::new();
-        for case in all() {
-            assert!(!case.requirements().is_empty(), "{} checks nothing", case.id());
-            for id in case.requirements() {
-                assert!(requirement::find(id).is_some(), "{} names the unknown {id}", case.id());
-                checked.insert(*id);
-            }
-        }
-        let mut ids = BTreeSet::new();
-        for requirement in requirement::all() {
-            assert!(ids.insert(requirement.id), "{} exists twice", requirement.id);
-            assert!(checked.contains(requirement.id), "{} has no case", requirement.id);
         }
     }
 }

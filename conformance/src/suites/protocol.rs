@@ -6,39 +6,7 @@ use flare_wire::msgpack::Value;
 
 use crate::finding::{ensure, ensure_eq};
 use crate::raw::{Admin, read_reply};
-use crate::requirement::{official, recorded, reference};
-use crate::{Case, CaseResult, Context, Finding, Need, Requirement, Who};
-
-const SERVER: &str = "server-behaviour.md";
-
-pub(super) const REQUIREMENTS: &[Requirement] = &[
-    recorded("PROTOCOL-PARSE-001", "proto.not_json", "A request that is not JSON is a protocol violation."),
-    recorded("PROTOCOL-PARSE-002", "proto.no_command", "A request without a command item is a protocol violation."),
-    reference("PROTOCOL-PARSE-003", SERVER, "1", "A request of another shape is a protocol violation."),
-    reference("PROTOCOL-PARSE-004", SERVER, "1", "Unknown keys of a request and of its meta are passed over."),
-    official(
-        "PROTOCOL-SPLIT-001",
-        "fuel/hci/cmd_arg_utils.py",
-        "split_to_args",
-        "Runs of blanks separate words; blanks at the end are followed by one more word, which is empty.",
-    ),
-    reference("PROTOCOL-SPLIT-002", SERVER, "1", "A line with quotes is split as a POSIX shell would."),
-    reference("PROTOCOL-SPLIT-003", SERVER, "1", "A line with unfinished quotes is split at its blanks."),
-    official(
-        "PROTOCOL-SPLIT-004",
-        "fuel/hci/server/reg.py",
-        "ServerCommandRegister.process_command",
-        "A # in a line has no meaning to the server; only the official client splits there.",
-    ),
-    recorded("PROTOCOL-NAME-001", "proto.scoped_name", "A command may be named with its scope."),
-    recorded(
-        "PROTOCOL-NAME-002",
-        "proto.unknown_command.no_token",
-        "An unknown command is told before the session is looked at.",
-    ),
-    reference("PROTOCOL-REPLY-001", SERVER, "1", "A reply says when it was written: YYYY-MM-DD HH:MM:SS.ffffff."),
-    reference("PROTOCOL-REPLY-002", SERVER, "1", "A reply is JSON in ASCII, with `, ` and `: ` between its parts."),
-];
+use crate::{Case, CaseResult, Context, Finding, Need, Who};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![

@@ -9,129 +9,15 @@ use serde_json::{Map, Value};
 
 use crate::finding::ensure_eq;
 use crate::raw::Admin;
-use crate::requirement::reference;
-use crate::{Case, CaseResult, Context, Finding, Home, Need, Requirement, Role, Who};
+use crate::{Case, CaseResult, Context, Finding, Home, Need, Role, Who};
 
-const SERVER: &str = "server-behaviour.md";
 /// Organisation of the recorded server.
 const RECORDED_SERVER_ORG: &str = "nvidia";
+/// Release of the recorded server and sites. Those of the target are of one release, too.
+const RECORDED_RELEASE: &str = "2.9.0";
 /// The recorded sites, and whose organisation's they were.
 const RECORDED_SITES: [(&str, Home, usize); 3] =
     [("site-1", Home::Server, 0), ("site-2", Home::Server, 1), ("site-3", Home::Elsewhere, 0)];
-
-pub(super) const REQUIREMENTS: &[Requirement] = &[
-    reference(
-        "READ-PROTOCOL-001",
-        SERVER,
-        "1",
-        "Command names are case-sensitive; an unknown one is refused, before the session is looked at.",
-    ),
-    reference("READ-COMMANDS-001", SERVER, "4", "_commands gives the table of commands, the same to every role."),
-    reference(
-        "READ-COMMANDS-002",
-        SERVER,
-        "4",
-        "_commands with names gives three strings for every visible command, nothing for a hidden one and an error for \
-         an unknown one.",
-    ),
-    reference(
-        "READ-TARGET-001",
-        SERVER,
-        "3",
-        "A missing or unknown target type and unknown site names are refused with invalid_target; all bad names are \
-         given, in order.",
-    ),
-    reference("READ-TARGET-002", SERVER, "3", "Type client without names is every registered site."),
-    reference(
-        "READ-STATUS-001",
-        SERVER,
-        "6",
-        "check_status client gives one row per site, also to members, and no status in meta.",
-    ),
-    reference(
-        "READ-RESOURCES-001",
-        SERVER,
-        "6",
-        "report_resources gives the server as unlimited and a site's resources as a Python repr.",
-    ),
-    reference(
-        "READ-VERSION-001",
-        SERVER,
-        "6",
-        "report_version gives a release per site, or an error per site that refuses; meta stays ok.",
-    ),
-    reference("READ-ENV-001", SERVER, "6", "report_env gives a site's refusal as a row and as a text in meta."),
-    reference(
-        "READ-AUTHORIZATION-001",
-        SERVER,
-        "2.3",
-        "A command on the server, or on server and sites, is authorized by the server with its own organisation.",
-    ),
-    reference(
-        "READ-AUTHORIZATION-002",
-        SERVER,
-        "2.3",
-        "A command on sites is authorized by each site, and refused in its place in an otherwise successful reply.",
-    ),
-    reference(
-        "READ-AUTHORIZATION-003",
-        SERVER,
-        "2.2",
-        "report_version belongs to no category: in the default policy only a project_admin may use it.",
-    ),
-    reference(
-        "READ-AUTHORIZATION-004",
-        SERVER,
-        "2.3",
-        "report_env needs the right on the server as well as on the site.",
-    ),
-    reference(
-        "READ-JOBS-001",
-        SERVER,
-        "5",
-        "Wrong options of list_jobs are refused with syntax_error, the parser's message and the usage text.",
-    ),
-    reference(
-        "READ-JOBS-002",
-        SERVER,
-        "5",
-        "list_jobs of a submit token that nobody used says that there are no jobs, with a success item.",
-    ),
-    reference("READ-JOBS-003", SERVER, "11", "A malformed submit token is refused with syntax_error."),
-    reference(
-        "READ-JOB-META-001",
-        SERVER,
-        "5",
-        "A job id that is missing is a syntax_error, one that is no UUID of version 4 an invalid_job_id, in lower case.",
-    ),
-    reference("READ-JOB-META-002", SERVER, "5", "An unknown job is `no such job`, in lower case and for every role."),
-    reference("READ-STUDIES-001", SERVER, "12", "list_studies takes no arguments."),
-    reference("READ-SHELL-TARGET-001", SERVER, "7", "A shell command needs one target, the server or one site."),
-    reference(
-        "READ-SHELL-OPTION-001",
-        SERVER,
-        "7",
-        "Options outside the list of the command, bad numbers and further files are refused.",
-    ),
-    reference(
-        "READ-SHELL-PATH-001",
-        SERVER,
-        "7",
-        "Absolute paths, `..`, other characters and, but for ls, other extensions are refused.",
-    ),
-    reference(
-        "READ-SHELL-OUTPUT-001",
-        SERVER,
-        "7",
-        "What the program prints is the reply, also when it failed; meta is empty.",
-    ),
-    reference(
-        "READ-SHELL-SITE-001",
-        SERVER,
-        "7",
-        "A shell command on a site is authorized by the site, which refuses with a plain string.",
-    ),
-];
 
 /// Recorded replies about one topic.
 struct Group {
@@ -206,7 +92,7 @@ const GROUPS: &[Group] = &[
     },
     Group {
         slug: "version",
-        requirements: &["READ-VERSION-001", "READ-AUTHORIZATION-003"],
+        requirements: &["READ-VERSION-001", "READ-AUTHORIZATION-003", "SPEC-REPORT-VERSION-002"],
         replies: &[
             "report_version.server",
             "report_version.server.org_admin",
@@ -383,6 +269,9 @@ impl Names {
         let command = recorded.command.as_deref().unwrap_or_default();
         let reply = recorded.reply.to_string();
         let mut names = vec![(recorded.user.clone(), user.to_owned())];
+        if let Some(version) = &context.target().description().version {
+            names.push((RECORDED_RELEASE.to_owned(), version.clone()));
+        }
         // A reply about sites that the command does not name is about every site, so the target must have as many.
         let about_all = RECORDED_SITES.iter().any(|(name, ..)| reply.contains(name) && !command.contains(name));
         for (name, home, index) in RECORDED_SITES {

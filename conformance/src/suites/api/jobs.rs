@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = vec![
         Case::new("api.jobs.list", "the list of jobs agrees with its detailed form", list)
             .exercises(&["list_jobs", "list_jobs.detailed", "list_jobs.reverse"])
-            .checks(&["API-JOBS-001"]),
+            .checks(&["API-JOBS-001", "SPEC-LIST-JOBS-001", "SPEC-LIST-JOBS-002"]),
         Case::new("api.jobs.list.empty", "a server without jobs gives an empty list", list_empty)
             .checks(&["API-JOBS-001"]),
         Case::new("api.jobs.list.prefix", "prefixes that no job has give an empty list", prefixes)
@@ -22,14 +22,14 @@ pub(super) fn cases() -> Vec<Case> {
             .checks(&["API-JOBS-002"]),
         Case::new("api.jobs.meta.unknown", "a job that does not exist is not found", unknown_job)
             .exercises(&["get_job_meta", "get_job_meta.job_id"])
-            .checks(&["API-JOB-META-001"]),
+            .checks(&["API-JOB-META-001", "SPEC-JOB-META-001"]),
     ];
     for who in [Who::PROJECT_ADMIN, Who::LEAD, Who::OTHER_MEMBER] {
         let case =
             Case::new(format!("api.studies.{}", who.slug()), format!("a {who} is told who he is"), move |context| {
                 studies(context, who)
             });
-        cases.push(case.checks(&["API-STUDIES-001"]).needs([Need::Admin(who)]));
+        cases.push(case.checks(&["API-STUDIES-001", "SPEC-LIST-STUDIES-001"]).needs([Need::Admin(who)]));
     }
     cases
 }

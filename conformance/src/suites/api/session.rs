@@ -12,22 +12,31 @@ use crate::{Case, CaseResult, Context, Finding, Home, Need, Who};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::new("api.session.close", "a session may be closed twice, and is of no use then", close)
-            .checks(&["API-SESSION-001", "API-SESSION-002"]),
+        Case::new("api.session.close", "a session may be closed twice, and is of no use then", close).checks(&[
+            "API-SESSION-001",
+            "API-SESSION-002",
+            "SPEC-SESSION-SPEC-001",
+        ]),
         Case::new("api.session.clones", "closing one handle closes them all", clones).checks(&["API-SESSION-002"]),
         Case::new("api.session.commands", "a session knows the server's commands", commands)
-            .checks(&["API-SESSION-003"]),
+            .checks(&["API-SESSION-003", "SPEC-SESSION-SPEC-001"]),
         Case::new("api.session.raw", "a raw command gives the reply as it is", raw)
             .checks(&["API-SESSION-004", "API-SESSION-005"]),
         Case::new("api.session.sixteen-callers", "sixteen callers share a session", sixteen_callers)
             .checks(&["API-SESSION-006"]),
         Case::new("api.session.timeout", "a session has a command timeout of its own", timeout)
             .exercises(&["set_timeout", "set_timeout.value", "unset_timeout", "get_client_job_status"])
-            .checks(&["API-TIMEOUT-001", "API-TIMEOUT-002"])
+            .checks(&[
+                "API-TIMEOUT-001",
+                "API-TIMEOUT-002",
+                "SPEC-SET-TIMEOUT-001",
+                "SPEC-SET-TIMEOUT-002",
+                "SPEC-UNSET-TIMEOUT-001",
+            ])
             .needs([Need::Site(Home::Server)]),
         Case::new("api.apps", "the folders in the upload folder are the apps", apps)
             .exercises(&["get_available_apps_to_upload"])
-            .checks(&["API-APPS-001"]),
+            .checks(&["API-APPS-001", "SPEC-APPS-UPLOAD-001"]),
     ]
 }
 
@@ -103,10 +112,15 @@ async fn timeout(context: Context) -> CaseResult {
     fails("set_timeout(0)", session.set_timeout(Duration::ZERO), ErrorKind::InvalidArgument)?;
     // Whether a site can answer within a millisecond is its own affair; the command must not fail either way.
     session.set_timeout(Duration::from_millis(1))?;
+    let other = context.session(Who::PROJECT_ADMIN).await?;
     for entry in session.get_client_job_status(&[]).await? {
         let possible = matches!(entry.status, SiteJobStatus::NoReply | SiteJobStatus::NoJobs | SiteJobStatus::Started);
         ensure!(possible, "{entry:?}");
     }
+    for entry in other.get_client_job_status(&[]).await? {
+        ensure!(entry.status != SiteJobStatus::NoReply, "in another session: {entry:?}");
+    }
+    other.close().await;
     session.unset_timeout();
     for entry in session.get_client_job_status(&[]).await? {
         ensure!(entry.status != SiteJobStatus::NoReply, "{entry:?}");

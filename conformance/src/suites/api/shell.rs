@@ -17,15 +17,15 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("api.shell.working-directory", "server and sites say where they run", working_directory)
             .exercises(&["get_working_directory", "get_working_directory.target"])
-            .checks(&["API-SHELL-001"])
+            .checks(&["API-SHELL-001", "SPEC-WORKING-DIRECTORY-001"])
             .needs(with_site),
         Case::new("api.shell.ls", "folders are listed, with several options too", ls)
             .exercises(&["ls_target", "ls_target.target", "ls_target.options", "ls_target.path"])
-            .checks(&["API-SHELL-002"])
+            .checks(&["API-SHELL-002", "SPEC-LS-TARGET-001", "SPEC-LS-TARGET-002", "SPEC-LS-TARGET-003"])
             .needs(with_site),
         Case::new("api.shell.cat", "a file is given whole", cat)
             .exercises(&["cat_target", "cat_target.target", "cat_target.options", "cat_target.file"])
-            .checks(&["API-SHELL-003"])
+            .checks(&["API-SHELL-003", "SPEC-CAT-TARGET-001", "SPEC-CAT-TARGET-002"])
             .needs(with_site),
         Case::new("api.shell.head-and-tail", "beginning and end of a file agree with the whole", head_and_tail)
             .exercises(&[
@@ -38,7 +38,14 @@ pub(super) fn cases() -> Vec<Case> {
                 "tail_target.options",
                 "tail_target.file",
             ])
-            .checks(&["API-SHELL-004", "API-SHELL-005"])
+            .checks(&[
+                "API-SHELL-004",
+                "API-SHELL-005",
+                "SPEC-HEAD-TARGET-001",
+                "SPEC-HEAD-TARGET-002",
+                "SPEC-TAIL-TARGET-001",
+                "SPEC-TAIL-TARGET-002",
+            ])
             .needs(needs),
         Case::new("api.shell.grep", "matching lines agree with the whole", grep)
             .exercises(&[
@@ -48,7 +55,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "grep_target.pattern",
                 "grep_target.file",
             ])
-            .checks(&["API-SHELL-006"])
+            .checks(&["API-SHELL-006", "SPEC-GREP-TARGET-001", "SPEC-GREP-TARGET-002"])
             .needs(needs),
         Case::new("api.shell.logs", "the logs of server and sites can be read", logs)
             .exercises(&[
@@ -59,7 +66,14 @@ pub(super) fn cases() -> Vec<Case> {
                 "tail_target_log.target",
                 "tail_target_log.options",
             ])
-            .checks(&["API-SHELL-007", "API-SHELL-008"])
+            .checks(&[
+                "API-SHELL-007",
+                "API-SHELL-008",
+                "SPEC-HEAD-TARGET-LOG-001",
+                "SPEC-HEAD-TARGET-LOG-002",
+                "SPEC-TAIL-TARGET-LOG-001",
+                "SPEC-TAIL-TARGET-LOG-002",
+            ])
             .needs(with_site),
         Case::new("api.shell.program-fails", "what a failing program prints is the result", program_fails)
             .checks(&["API-SHELL-009"])

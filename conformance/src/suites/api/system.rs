@@ -17,7 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("api.system.info", "the system's state names server, sites and jobs", info)
             .exercises(&["get_system_info"])
-            .checks(&["API-SYSTEM-001"])
+            .checks(&["API-SYSTEM-001", "SPEC-CONNECTED-CLIENTS-001", "SPEC-SYSTEM-INFO-001"])
             .needs(server_site),
         Case::new("api.system.info.member", "a member sees the system's state", |context| {
             info_of(context, Who::MEMBER)
@@ -33,23 +33,23 @@ pub(super) fn cases() -> Vec<Case> {
         .needs([Need::Admin(Who::OTHER_MEMBER), Need::Site(Home::Server)]),
         Case::new("api.system.connected-sites", "the connected sites are listed", connected_sites)
             .exercises(&["get_connected_client_list"])
-            .checks(&["API-SYSTEM-002"])
+            .checks(&["API-SYSTEM-002", "SPEC-CONNECTED-CLIENTS-001"])
             .needs(server_site),
         Case::new("api.system.check-status", "status of the server, of all, of one site", check_status)
             .exercises(&["check_status", "check_status.target_type", "check_status.targets"])
-            .checks(&["API-STATUS-001"])
+            .checks(&["API-STATUS-001", "SPEC-CHECK-STATUS-001", "SPEC-CHECK-STATUS-002"])
             .needs(server_site),
         Case::new("api.system.job-status", "every site has an entry", job_status)
             .exercises(&["get_client_job_status", "get_client_job_status.client_names"])
-            .checks(&["API-STATUS-002"])
+            .checks(&["API-STATUS-002", "SPEC-CLIENT-JOB-STATUS-001"])
             .needs(server_site),
         Case::new("api.system.resources", "resources of the server and of sites", resources)
             .exercises(&["report_resources", "report_resources.target_type", "report_resources.targets"])
-            .checks(&["API-RESOURCES-001"])
+            .checks(&["API-RESOURCES-001", "SPEC-REPORT-RESOURCES-001"])
             .needs(server_site),
         Case::new("api.system.version", "releases of the server and of sites", version)
             .exercises(&["report_version", "report_version.target_type"])
-            .checks(&["API-VERSION-001"])
+            .checks(&["API-VERSION-001", "SPEC-REPORT-VERSION-001"])
             .needs(server_site),
         Case::new("api.system.environment", "environment of a site", environment)
             .checks(&["API-ENVIRONMENT-001"])

@@ -128,7 +128,7 @@ pub(super) fn cases() -> Vec<Case> {
                 format!("a job with the flaw {} is refused", row.0),
                 move |context| flawed(context, *row),
             )
-            .checks(&["JOB-SUBMIT-002"])
+            .checks(&["JOB-SUBMIT-002", "SPEC-SUBMIT-JOB-003"])
         })
         .collect();
     for who in [Who::ORG_ADMIN, Who::MEMBER, Who::OTHER_ORG_ADMIN, Who::OTHER_MEMBER] {
@@ -136,7 +136,7 @@ pub(super) fn cases() -> Vec<Case> {
             Case::new(format!("jobs.refused.{}", who.slug()), format!("a {who} may not submit"), move |context| {
                 not_authorized(context, who)
             });
-        cases.push(case.checks(&["JOB-SUBMIT-003"]).needs([Need::Admin(who)]));
+        cases.push(case.checks(&["JOB-SUBMIT-003", "SPEC-SUBMIT-JOB-003"]).needs([Need::Admin(who)]));
     }
     cases
 }

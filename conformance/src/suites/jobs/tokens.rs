@@ -21,17 +21,17 @@ pub(super) fn cases() -> Vec<Case> {
             .checks(&["JOB-TOKEN-001"]),
         Case::new("jobs.token.conflict", "the same token with other content is a conflict", conflict)
             .exercises(&["submit_job", "submit_job.submit_token"])
-            .checks(&["JOB-TOKEN-002"]),
+            .checks(&["JOB-TOKEN-002", "SPEC-ERROR-TOKEN-001"]),
         Case::new("jobs.token.other-user", "another user's token is another token", other_user)
-            .checks(&["JOB-TOKEN-003"]),
+            .checks(&["JOB-TOKEN-003", "SPEC-SUBMIT-JOB-002"]),
         Case::new("jobs.token.deleted", "the token of a deleted job stays used", deleted)
             .exercises(&["submit_job", "submit_job.submit_token", "delete_job", "delete_job.job_id"])
-            .checks(&["JOB-TOKEN-004"]),
+            .checks(&["JOB-TOKEN-004", "SPEC-ERROR-TOKEN-002", "SPEC-DELETE-JOB-002"]),
         Case::new("jobs.token.concurrent", "submissions at the same time are one job", concurrent)
             .checks(&["JOB-TOKEN-005"]),
         Case::new("jobs.token.list", "a list by token shows one's own job", listed)
             .exercises(&["list_jobs", "list_jobs.submit_token"])
-            .checks(&["JOB-TOKEN-006"]),
+            .checks(&["JOB-TOKEN-006", "SPEC-LIST-JOBS-007"]),
         Case::new("jobs.token.long-member", "a long file cannot be submitted with a token", long_member)
             .checks(&["JOB-TOKEN-001"]),
     ]

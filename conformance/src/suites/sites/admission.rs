@@ -18,11 +18,17 @@ pub(super) fn cases() -> Vec<Case> {
     let needs = [Need::Admin(Who::PROJECT_ADMIN), Need::Site(Home::Server)];
     vec![
         Case::new("sites.disable", "a disabled site is out until it is enabled", disabled)
-            .checks(&["SITE-DISABLE-001", "SITE-ENABLE-001"])
+            .checks(&[
+                "SITE-DISABLE-001",
+                "SITE-ENABLE-001",
+                "SPEC-DISABLE-CLIENT-001",
+                "SPEC-ENABLE-CLIENT-001",
+                "SPEC-REMOVE-CLIENT-003",
+            ])
             .exercises(&["disable_client", "disable_client.client_name", "enable_client", "enable_client.client_name"])
             .needs(needs),
         Case::new("sites.disable.unknown", "any name can be disabled", unknown)
-            .checks(&["SITE-DISABLE-002"])
+            .checks(&["SITE-DISABLE-002", "SPEC-DISABLE-CLIENT-002", "SPEC-ENABLE-CLIENT-002"])
             .exercises(&["disable_client", "enable_client"])
             .needs([Need::Admin(Who::PROJECT_ADMIN)]),
         Case::new("sites.disable.job", "a job on a disabled site goes on", running)
@@ -38,7 +44,7 @@ pub(super) fn cases() -> Vec<Case> {
             .needs(needs)
             .needs([Need::Permission(Risk::OwnObjects)]),
         Case::new("sites.remove", "a site that was dropped comes back", removed)
-            .checks(&["SITE-REMOVE-001"])
+            .checks(&["SITE-REMOVE-001", "SPEC-REMOVE-CLIENT-001", "SPEC-REMOVE-CLIENT-002"])
             .exercises(&["remove_client", "remove_client.client_name"])
             .needs(needs),
         Case::new("sites.admission.roles", "the server decides who may keep sites out", roles)

@@ -13,7 +13,7 @@ pub(super) fn cases() -> Vec<Case> {
     let needs = [Need::Admin(Who::PROJECT_ADMIN), Need::Site(Home::Server)];
     vec![
         Case::new("sites.restart", "a restarted site comes back as a new one", restarted)
-            .checks(&["SITE-RESTART-001"])
+            .checks(&["SITE-RESTART-001", "SPEC-RESTART-002", "SPEC-RESTART-003"])
             .exercises(&["restart", "restart.target_type", "restart.client_names", "restart.wait", "restart.timeout"])
             .needs(needs),
         Case::new("sites.restart.refused", "a site decides who restarts it and shuts it down", refused)
@@ -22,7 +22,13 @@ pub(super) fn cases() -> Vec<Case> {
             .needs(needs)
             .needs([Need::Admin(Who::MEMBER), Need::Admin(Who::OTHER_LEAD)]),
         Case::new("sites.log", "the server and sites are told what to log", log)
-            .checks(&["SITE-LOG-001", "SITE-ROLE-002"])
+            .checks(&[
+                "SITE-LOG-001",
+                "SITE-ROLE-002",
+                "SPEC-CONFIGURE-SITE-LOG-001",
+                "SPEC-CONFIGURE-SITE-LOG-002",
+                "SPEC-CONFIGURE-SITE-LOG-003",
+            ])
             .exercises(&["configure_site_log", "configure_site_log.config", "configure_site_log.target"])
             .needs(needs)
             .needs([Need::Admin(Who::LEAD), Need::Admin(Who::MEMBER), Need::Site(Home::Elsewhere)]),

@@ -13,10 +13,7 @@ use flare_client::{Item, Session, SiteName, Targets};
 use serde_json::Value;
 
 use super::own::{CASE_LIMIT, Owner, POLL, names, own_sites, unique};
-use crate::requirement::{reference, seed};
-use crate::{Case, CaseResult, Context, Finding, Home, Requirement, Risk, Who};
-
-const SERVER: &str = "server-behaviour";
+use crate::{Case, CaseResult, Context, Finding, Home, Risk, Who};
 
 /// Column of the table of clients that holds the token of a site.
 const TOKEN_COLUMN: usize = 4;
@@ -25,68 +22,37 @@ const TOKEN_COLUMN: usize = 4;
 /// needs several times as long.
 pub(super) const SITE_PATIENCE: Duration = Duration::from_secs(120);
 
-pub(super) const REQUIREMENTS: &[Requirement] = &[
-    seed(
-        "SITE-DISABLE-001",
-        "Disable a client from reconnecting to the system.",
-        "A disabled site is out at once, and stays out although it tries to come back.",
-    ),
-    seed(
-        "SITE-ENABLE-001",
-        "Enable a disabled client to reconnect to the system.",
-        "A site that is enabled again comes back by itself, with the token that it had.",
-    ),
-    reference(
-        "SITE-DISABLE-002",
-        SERVER,
-        "13",
-        "Any name can be disabled and enabled, and the payload tells what was.",
-    ),
-    reference("SITE-DISABLE-003", SERVER, "13", "A job that runs on a site which is disabled goes on."),
-    reference("SITE-DISABLE-004", SERVER, "13", "The scheduler does not see a disabled site."),
-    reference(
-        "SITE-STUDY-001",
-        SERVER,
-        "13",
-        "A site that came back by itself cannot be put into a study until it has been restarted.",
-    ),
-    seed(
-        "SITE-REMOVE-001",
-        "Release a connected client’s active token.",
-        "A site whose registration was dropped comes back by itself; a name that is not registered is an invalid target.",
-    ),
-    reference(
-        "SITE-RESTART-001",
-        SERVER,
-        "6",
-        "A site that is told to restart comes back with a new token, and the others do not notice.",
-    ),
-    reference("SITE-RUNNING-001", SERVER, "6", "While a job runs, nothing is restarted or shut down."),
-    seed(
-        "SITE-LOG-001",
-        "Configure site-level logging.",
-        "The server and sites are told what to log by level or mode, and each answers for itself.",
-    ),
-    reference(
-        "SITE-ROLE-001",
-        SERVER,
-        "2.3",
-        "Who may disable, enable or drop a site is decided by the server's organisation, whosever the site is.",
-    ),
-    reference(
-        "SITE-ROLE-002",
-        SERVER,
-        "2.3",
-        "Each site decides itself who may restart it, shut it down or tell it what to log.",
-    ),
-];
-
 pub(super) fn cases() -> Vec<Case> {
     [admission::cases(), changes::cases()]
         .into_iter()
         .flatten()
-        .map(|case| case.risking(Risk::Sites).within(CASE_LIMIT))
+        .map(|case| {
+            let changes = changes(case.id());
+            case.risking(Risk::Sites, changes).within(CASE_LIMIT)
+        })
         .collect()
+}
+
+/// What a case does to the target.
+fn changes(id: &str) -> &'static str {
+    match id {
+        "sites.disable" => "disables a site, enables it again and restarts it",
+        "sites.disable.unknown" => "disables a name that no site has, and enables it again",
+        "sites.disable.job" | "sites.disable.scheduling" => {
+            "submits a job whose name begins with `conformance-` and deletes it at the end; disables a site, enables it again \
+             and restarts it"
+        }
+        "sites.enable.study" => {
+            "registers a study whose name begins with `conformance-` and removes it at the end; disables a site, enables it \
+             again and restarts it"
+        }
+        "sites.remove" => "drops the registration of a site, which comes back by itself, and restarts the site",
+        "sites.admission.roles" => "disables sites as administrators who may, enables them again and restarts one",
+        "sites.restart" => "restarts a site twice",
+        "sites.restart.refused" => "tells a site to restart and to shut down as administrators whom it has to refuse",
+        "sites.log" => "changes what the server and sites log, and loads their own settings again",
+        _ => "",
+    }
 }
 
 /// The target for the case alone, a project admin's session there, and a site of the server's organisation.

@@ -206,6 +206,14 @@ const ROWS: &[Row] = &[
         SITE_HINT,
     ),
     row(
+        "add-site.both",
+        P,
+        "add_study_site {study} --sites {site} --site-org {org}:{site}",
+        (ARGS, 4),
+        "--sites and --site-org are mutually exclusive; provide only one",
+        NO_HINT,
+    ),
+    row(
         "add-site.plain-sites",
         P,
         "add_study_site {study} --sites {site}",
@@ -245,6 +253,14 @@ const ROWS: &[Row] = &[
         (NOT_FOUND, 1),
         "Study '{study}' not found.",
         CHANGE_HINT,
+    ),
+    row(
+        "remove-site.both",
+        P,
+        "remove_study_site {study} --sites {site} --site-org {org}:{site}",
+        (ARGS, 4),
+        "--sites and --site-org are mutually exclusive; provide only one",
+        NO_HINT,
     ),
     row(
         "remove-site.plain-sites",
@@ -363,6 +379,7 @@ pub(super) fn cases() -> Vec<Case> {
                 } else {
                     &["STUDY-ERROR-001"]
                 })
+                .checks(specified(row.id))
                 .needs([Need::Admin(Who::PROJECT_ADMIN), Need::Admin(row.who)])
         })
         .collect();
@@ -376,10 +393,25 @@ pub(super) fn cases() -> Vec<Case> {
             .checks(&["STUDY-ERROR-002"])
             .needs([Need::Admin(Who::PROJECT_ADMIN)]),
         Case::new("studies.refused.typed", "errors keep code, message, hint and exit code", typed)
-            .checks(&["STUDY-ERROR-003"])
+            .checks(&["STUDY-ERROR-003", "SPEC-ERROR-COMMAND-001"])
             .needs([Need::Admin(Who::PROJECT_ADMIN), Need::Admin(Who::LEAD)]),
     ]);
     cases
+}
+
+/// What the specification of the API says about a refusal.
+fn specified(id: &str) -> &'static [&'static str] {
+    match id {
+        "register.both" => &["SPEC-REGISTER-STUDY-002"],
+        "register.org-admin.by-org" | "register.org-admin.other-site" => &["SPEC-REGISTER-STUDY-003"],
+        "register.plain-sites" => &["SPEC-REGISTER-STUDY-004"],
+        "add-site.both" => &["SPEC-ADD-STUDY-SITE-002"],
+        "add-site.by-org" => &["SPEC-ADD-STUDY-SITE-003"],
+        "add-site.plain-sites" => &["SPEC-ADD-STUDY-SITE-004"],
+        "remove-site.both" => &["SPEC-REMOVE-STUDY-SITE-002"],
+        "remove-site.plain-sites" => &["SPEC-REMOVE-STUDY-SITE-004"],
+        _ => &[],
+    }
 }
 
 async fn refused(context: Context, row: &'static Row) -> CaseResult {

@@ -15,7 +15,17 @@ pub(super) fn cases() -> Vec<Case> {
             "a project admin registers, extends and removes a study",
             registered,
         )
-        .checks(&["STUDY-REGISTER-001", "STUDY-SHOW-001", "STUDY-REMOVE-001"])
+        .checks(&[
+            "STUDY-REGISTER-001",
+            "STUDY-SHOW-001",
+            "STUDY-REMOVE-001",
+            "SPEC-REGISTER-STUDY-001",
+            "SPEC-REGISTER-STUDY-004",
+            "SPEC-REGISTER-STUDY-005",
+            "SPEC-REMOVE-STUDY-001",
+            "SPEC-REMOVE-STUDY-002",
+            "SPEC-SHOW-STUDY-001",
+        ])
         .exercises(&[
             "register_study",
             "register_study.study",
@@ -27,11 +37,20 @@ pub(super) fn cases() -> Vec<Case> {
         ])
         .needs([Need::Admin(Who::PROJECT_ADMIN)]),
         Case::new("studies.registry.org-admin", "an organisation's admin registers sites of his own", by_org_admin)
-            .checks(&["STUDY-REGISTER-002", "STUDY-LIST-001"])
+            .checks(&["STUDY-REGISTER-002", "STUDY-LIST-001", "SPEC-LIST-STUDIES-001", "SPEC-REGISTER-STUDY-003"])
             .exercises(&["register_study", "register_study.sites", "list_studies"])
             .needs(both_admins),
         Case::new("studies.registry.sites", "sites come and go", sites)
-            .checks(&["STUDY-SITE-001", "STUDY-SITE-002"])
+            .checks(&[
+                "STUDY-SITE-001",
+                "STUDY-SITE-002",
+                "SPEC-ADD-STUDY-SITE-001",
+                "SPEC-ADD-STUDY-SITE-004",
+                "SPEC-ADD-STUDY-SITE-005",
+                "SPEC-REMOVE-STUDY-SITE-001",
+                "SPEC-REMOVE-STUDY-SITE-004",
+                "SPEC-REMOVE-STUDY-SITE-005",
+            ])
             .exercises(&[
                 "add_study_site",
                 "add_study_site.study",
@@ -42,11 +61,27 @@ pub(super) fn cases() -> Vec<Case> {
             ])
             .needs([Need::Admin(Who::PROJECT_ADMIN)]),
         Case::new("studies.registry.own-sites", "an organisation's admin adds and removes sites of his own", own_sites)
-            .checks(&["STUDY-SITE-001", "STUDY-SITE-002", "STUDY-LIST-001"])
+            .checks(&[
+                "STUDY-SITE-001",
+                "STUDY-SITE-002",
+                "STUDY-LIST-001",
+                "SPEC-ADD-STUDY-SITE-001",
+                "SPEC-ADD-STUDY-SITE-003",
+                "SPEC-REMOVE-STUDY-SITE-001",
+                "SPEC-REMOVE-STUDY-SITE-003",
+            ])
             .exercises(&["add_study_site", "add_study_site.sites", "remove_study_site", "remove_study_site.sites"])
             .needs(both_admins),
         Case::new("studies.registry.users", "users come and go", users)
-            .checks(&["STUDY-USER-001", "STUDY-USER-002", "STUDY-LIST-001"])
+            .checks(&[
+                "STUDY-USER-001",
+                "STUDY-USER-002",
+                "STUDY-LIST-001",
+                "SPEC-ADD-STUDY-USER-001",
+                "SPEC-ADD-STUDY-USER-002",
+                "SPEC-REMOVE-STUDY-USER-001",
+                "SPEC-REMOVE-STUDY-USER-002",
+            ])
             .exercises(&[
                 "add_study_user",
                 "add_study_user.study",
@@ -58,7 +93,7 @@ pub(super) fn cases() -> Vec<Case> {
             ])
             .needs([Need::Admin(Who::PROJECT_ADMIN), Need::Admin(Who::LEAD), Need::Admin(Who::MEMBER)]),
         Case::new("studies.registry.visibility", "another organisation sees a study when it is in it", visibility)
-            .checks(&["STUDY-VISIBLE-001", "STUDY-LIST-001"])
+            .checks(&["STUDY-VISIBLE-001", "STUDY-LIST-001", "SPEC-LIST-STUDIES-001"])
             .needs([Need::Admin(Who::PROJECT_ADMIN), Need::Admin(Who::OTHER_ORG_ADMIN)]),
     ]
 }

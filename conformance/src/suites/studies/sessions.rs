@@ -28,7 +28,7 @@ pub(super) fn cases() -> Vec<Case> {
             .needs(admins)
             .needs([Need::Admin(Who::MEMBER), Need::Admin(Who::ORG_ADMIN), Need::Admin(Who::OTHER_LEAD)]),
         Case::new("studies.isolation.tokens", "a submit token is the study's", tokens)
-            .checks(&["STUDY-JOB-004"])
+            .checks(&["STUDY-JOB-004", "SPEC-SUBMIT-JOB-002"])
             .exercises(&["submit_job", "submit_job.submit_token"])
             .needs(admins),
         Case::new("studies.isolation.clones", "a clone stays in its study", clones)

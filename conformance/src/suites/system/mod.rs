@@ -15,10 +15,7 @@ use super::sites::{Alone, SITE_PATIENCE, back, tokens};
 use super::studies::said;
 use crate::finding::{ensure, ensure_eq};
 use crate::raw::Admin;
-use crate::requirement::{reference, seed};
-use crate::{Case, CaseResult, Context, Finding, Home, Need, Requirement, Risk, Who};
-
-const SERVER: &str = "server-behaviour";
+use crate::{Case, CaseResult, Context, Finding, Home, Need, Risk, Who};
 
 /// Column of the table of sessions that holds the id of a session.
 const SESSION_COLUMN: usize = 3;
@@ -26,58 +23,40 @@ const SESSION_COLUMN: usize = 3;
 /// How long a server that runs may take to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-pub(super) const REQUIREMENTS: &[Requirement] = &[
-    seed(
-        "SYSTEM-RESTART-001",
-        "Restart the FL server.",
-        "The server restarts all sites and then itself, and everything comes back.",
-    ),
-    reference(
-        "SYSTEM-RESTART-002",
-        "client-api",
-        "2.7",
-        "A session that is open goes on after a restart of the server, without a new login.",
-    ),
-    reference("SYSTEM-RESTART-003", SERVER, "13", "A disabled site stays out over a restart of the server."),
-    reference("SYSTEM-SHUTDOWN-001", SERVER, "6", "A server with sites does not shut down alone."),
-    reference(
-        "SYSTEM-SHUTDOWN-002",
-        SERVER,
-        "6",
-        "Shutting down sites ends them, and they do not come back; the server ends when none is left.",
-    ),
-    seed(
-        "SYSTEM-SHUTDOWN-003",
-        "Shut down the whole NVFLARE system including the FL server and all FL clients.",
-        "Shutting everything down ends every site and the server.",
-    ),
-    reference(
-        "SYSTEM-ROLE-001",
-        SERVER,
-        "2.2",
-        "The server restarts and shuts down only for those who may operate it.",
-    ),
-];
-
 pub(super) fn cases() -> Vec<Case> {
     let needs = [Need::Admin(Who::PROJECT_ADMIN), Need::Site(Home::Server)];
     let roles = [Need::Admin(Who::MEMBER), Need::Admin(Who::OTHER_ORG_ADMIN), Need::Admin(Who::OTHER_LEAD)];
     [
         Case::new("system.restart.server", "the server comes back, and a session goes on", restart_server)
-            .checks(&["SYSTEM-RESTART-001", "SYSTEM-RESTART-002"])
+            .checks(&[
+                "SYSTEM-RESTART-001",
+                "SYSTEM-RESTART-002",
+                "SPEC-RESTART-001",
+                "SPEC-RESTART-003",
+                "SPEC-RESTART-004",
+                "SPEC-RESTART-005",
+            ])
             .exercises(&["restart", "restart.target_type", "restart.timeout"]),
         Case::new("system.restart.all", "everything comes back", restart_all)
-            .checks(&["SYSTEM-RESTART-001"])
+            .checks(&["SYSTEM-RESTART-001", "SPEC-RESTART-002"])
             .exercises(&["restart", "restart.target_type", "restart.wait"]),
         Case::new("system.restart.disabled", "a disabled site stays out over a restart", restart_disabled)
             .checks(&["SYSTEM-RESTART-003"])
             .exercises(&["disable_client", "restart", "enable_client"]),
         Case::new("system.refused", "nobody ends the server who may not operate it", refused)
-            .checks(&["SYSTEM-ROLE-001", "SYSTEM-SHUTDOWN-001"])
+            .checks(&["SYSTEM-ROLE-001", "SYSTEM-SHUTDOWN-001", "SPEC-SHUTDOWN-SYSTEM-002"])
             .exercises(&["shutdown", "shutdown.target_type"])
             .needs(roles),
         Case::new("system.end.sites", "sites end, and then the server", end_sites)
-            .checks(&["SYSTEM-SHUTDOWN-001", "SYSTEM-SHUTDOWN-002"])
+            .checks(&[
+                "SYSTEM-SHUTDOWN-001",
+                "SYSTEM-SHUTDOWN-002",
+                "SPEC-CLIENT-JOB-STATUS-004",
+                "SPEC-SHUTDOWN-001",
+                "SPEC-SHUTDOWN-002",
+                "SPEC-SHUTDOWN-003",
+                "SPEC-SHUTDOWN-004",
+            ])
             .exercises(&[
                 "shutdown",
                 "shutdown.target_type",
@@ -86,15 +65,34 @@ pub(super) fn cases() -> Vec<Case> {
                 "shutdown.timeout",
             ]),
         Case::new("system.end.all", "everything ends", end_all)
-            .checks(&["SYSTEM-SHUTDOWN-003"])
+            .checks(&["SYSTEM-SHUTDOWN-003", "SPEC-SHUTDOWN-002", "SPEC-SHUTDOWN-003", "SPEC-SHUTDOWN-005"])
             .exercises(&["shutdown", "shutdown.target_type"]),
         Case::new("system.end.system", "the whole system ends", end_system)
-            .checks(&["SYSTEM-SHUTDOWN-003"])
+            .checks(&["SYSTEM-SHUTDOWN-003", "SPEC-SHUTDOWN-SYSTEM-001"])
             .exercises(&["shutdown_system"]),
     ]
     .into_iter()
-    .map(|case| case.needs(needs).risking(Risk::System).within(CASE_LIMIT))
+    .map(|case| {
+        let changes = changes(case.id());
+        case.needs(needs).risking(Risk::System, changes).within(CASE_LIMIT)
+    })
     .collect()
+}
+
+/// What a case does to the target.
+fn changes(id: &str) -> &'static str {
+    match id {
+        "system.restart.server" | "system.restart.all" => {
+            "restarts the server and all sites, and waits until they are back"
+        }
+        "system.restart.disabled" => {
+            "disables a site, restarts the server and all sites, enables the site again and restarts it"
+        }
+        "system.refused" => "tells the server to restart and to shut down as administrators whom it has to refuse",
+        "system.end.sites" => "shuts the sites down, then the server: nothing runs any more",
+        "system.end.all" | "system.end.system" => "shuts the server and all sites down: nothing runs any more",
+        _ => "",
+    }
 }
 
 /// Sessions of the user, by id.
@@ -246,6 +244,8 @@ async fn end_sites(context: Context) -> CaseResult {
     ensure!(tokens(session).await?.is_empty(), "there are sites");
     let error = session.shutdown(&Targets::all_sites()).no_wait().await.err();
     ensure_eq!(error.map(|error| error.kind()), Some(ErrorKind::NoSites), "shutting down no sites");
+    let error = session.get_client_job_status(&[]).await.err();
+    ensure_eq!(error.map(|error| error.kind()), Some(ErrorKind::NoSites), "jobs of no sites");
     session.shutdown(&Targets::Server).timeout(SITE_PATIENCE)?.await?;
     ended(&alone).await
 }
