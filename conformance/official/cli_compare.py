@@ -64,8 +64,6 @@ TIMELINES = (
     {"system": cli_system.lines},
     {"server-life": cli_system.server_life},
 )
-# Where each command is started as a user starts it; elsewhere it is forked, which saves most of what it computes.
-AS_PROGRAMS = ("jobs",)
 PARTS = ("looking", *(name for together in TIMELINES for name in together))
 # After it the federations are gone.
 ONLY_WHEN_ASKED = "server-life"
@@ -98,7 +96,7 @@ def main() -> int:
             compared += [(line, [run.result() for run in pair]) for line, pair in zip(lines, runs, strict=True)]
         for together in TIMELINES:
             playing = [
-                (make(), [pool.submit(_play, side, make(), home, None if name in AS_PROGRAMS else forker) for side in sides])
+                (make(), [pool.submit(_play, side, make(), home, forker) for side in sides])
                 for name, make in together.items()
                 if name in parts
             ]
@@ -127,10 +125,14 @@ def _make_ready(federation: Federation) -> None:
         sites.close()
 
 
-def _play(federation: Federation, lines: list[CliLine], home: str, forker: Forker | None) -> list[dict]:
+def _play(federation: Federation, lines: list[CliLine], home: str, forker: Forker) -> list[dict]:
     sites = Sites(federation)
     scratch = Path(tempfile.mkdtemp(dir=home))
-    player = Player(scratch, lambda who, line: _run(federation, who, line, home, forker), sites)
+
+    def run(who: str, line: str, as_program: bool) -> dict:
+        return _run(federation, who, line, home, None if as_program else forker)
+
+    player = Player(scratch, run, sites)
     outcomes = []
     try:
         with ThreadPoolExecutor(AT_ONCE // 2) as pool:

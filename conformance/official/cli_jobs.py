@@ -31,12 +31,16 @@ def lines() -> list[CliLine]:
     ]
 
 
+def _as_program(line: CliLine) -> CliLine:
+    return replace(line, as_program=True)
+
+
 def _submit(folder: str, more: str = "", makes: str | None = None) -> CliLine:
     return CliLine(f"job submit -j <JOBS>/{folder} {more}--format json", FOLDER_IN_TEXT, makes=makes)
 
 
 def _submitting():
-    yield _submit("short", makes="short")
+    yield _as_program(_submit("short", makes="short"))
     yield _submit("no-workflow", makes="no-workflow")
     yield _submit("never", "--submit-token <RUN> ", makes="never")
     yield _submit("never", "--submit-token <RUN> ")
@@ -45,7 +49,7 @@ def _submitting():
     yield _submit("nothing")
     yield CliLine("job submit -j <JOBS>/flawed", FOLDER_IN_TEXT)
     yield CliLine("job list --submit-token <RUN> --format json")
-    yield CliLine("job abort {never} --force --format json")
+    yield _as_program(CliLine("job abort {never} --force --format json"))
     yield CliLine("job abort {never} --force")
     yield CliLine("job list -n never")
     yield CliLine("job submit -j <JOBS>/never --submit-token <RUN>")
@@ -56,7 +60,7 @@ def _submitting():
 def _finished():
     for line in _looking_at_finished():
         yield replace(line, only_looks=True)
-    yield CliLine("job download {short} -o <OUT> --format json")
+    yield _as_program(CliLine("job download {short} -o <OUT> --format json"))
     yield CliLine("job download {short} -o <OUT> --format json")
     yield CliLine("job download {short} -o <OUT>/text")
     yield CliLine("job clone {never} --format json", makes="clone")
@@ -70,11 +74,11 @@ def _looking_at_finished():
     for name in ("short", "no-workflow", "never"):
         yield CliLine(f"job wait {{{name}}} --format json", SECONDS)
         yield CliLine(f"job monitor {{{name}}} --format json", SECONDS)
-    yield CliLine("job wait {short}", SECONDS_IN_TEXT)
-    yield CliLine("job monitor {short} --format jsonl", SECONDS)
+    yield _as_program(CliLine("job wait {short}", SECONDS_IN_TEXT))
+    yield _as_program(CliLine("job monitor {short} --format jsonl", SECONDS))
     yield CliLine("job monitor {no-workflow} --format jsonl", SECONDS)
     yield CliLine("job logs {short} --tail 1 --format json", LOG + LOG_SIZE)
-    yield CliLine("job logs {short} --tail 2", LOG)
+    yield _as_program(CliLine("job logs {short} --tail 2", LOG))
     yield CliLine("job logs {short} --site site-1 --format json")
     yield CliLine("job logs {short} --site nosite --format json")
     yield CliLine("job stats {short} --format json")
@@ -85,7 +89,7 @@ def _running():
     yield _submit("endless", makes="endless")
     yield wait("endless", "RUNNING")
     yield wait("endless", ANSWERS)
-    yield CliLine("job wait {endless} --timeout 1 --interval 0.5 --format json")
+    yield _as_program(CliLine("job wait {endless} --timeout 1 --interval 0.5 --format json"))
     yield CliLine("job wait {endless} --timeout 1 --interval 0.5")
     yield CliLine("job monitor {endless} --timeout 1 --interval 1 --format json")
     # What it tells of a running job is its round at that moment, so only that it tells something is waited for above.
@@ -129,7 +133,7 @@ def _deleting():
     for name in ("short", "no-workflow", "never", "clone", "endless"):
         yield CliLine(f"job delete {{{name}}} --force --format json")
     yield CliLine("job delete {short} --force --format json")
-    yield CliLine("job delete {short} --force")
+    yield _as_program(CliLine("job delete {short} --force"))
     yield _submit("never", "--submit-token <RUN> ")
     for command in ("meta", "wait", "monitor", "logs", "stats", "clone", "abort --force", "download -o <OUT>"):
         yield CliLine(f"job {command} {{short}} --format json")

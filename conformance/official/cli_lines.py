@@ -48,6 +48,8 @@ class CliLine:
     only_looks: bool = False
     # Sites that started at the same time are listed in any order, so they are compared by their names.
     sites_by_name: bool = False
+    # Started as a user starts it; other lines are forked from an interpreter, which saves most of what they compute.
+    as_program: bool = False
     # Instead of a command: (name of the job, statuses to wait for).
     waits: tuple[str, ...] = ()
 
@@ -65,7 +67,7 @@ def wait(*waits: str) -> CliLine:
 class Player:
     """Goes through the lines with one federation."""
 
-    def __init__(self, scratch: Path, run: Callable[[str, str], dict], sites: Sites):
+    def __init__(self, scratch: Path, run: Callable[[str, str, bool], dict], sites: Sites):
         self.run = run
         self.sites = sites
         self.jobs: dict[str, str] = {}
@@ -85,7 +87,7 @@ class Player:
             return self._wait(*line.waits)
         if " restart " in line.line:
             self.sites.remember()
-        outcome = self.run(line.who, self._filled(line.line))
+        outcome = self.run(line.who, self._filled(line.line), line.as_program)
         text = json.dumps(outcome)
         for name, place in self.places.items():
             text = text.replace(json.dumps(str(place))[1:-1], name)
@@ -120,6 +122,6 @@ class Player:
 
     def _status(self, name: str, wanted: tuple[str, ...]) -> str:
         if wanted == (ANSWERS,):
-            stats = self.run(OWNER, f"job stats {self.jobs[name]} --site server --format json")
+            stats = self.run(OWNER, f"job stats {self.jobs[name]} --site server --format json", False)
             return ANSWERS if stats["exit_code"] == 0 else "silent"
-        return self.run(OWNER, f"job meta {self.jobs[name]} --format json")["output"]["data"]["status"]
+        return self.run(OWNER, f"job meta {self.jobs[name]} --format json", False)["output"]["data"]["status"]

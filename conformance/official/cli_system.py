@@ -82,7 +82,8 @@ def _disabling():
     yield from _of(ORG_ADMIN, "enable-client site-3 --force")
     yield wait(CONNECTED, *SITES)
     yield from _of(OWNER, "enable-client site-3 --force", "enable-client nosite --force", text_format=True)
-    yield from _of(OWNER, "status")
+    yield CliLine("system status", as_program=True)
+    yield CliLine(f"system status {JSON}", as_program=True)
     # Let in again by its heartbeat, it is of no organisation, until it is started anew.
     yield CliLine(f"study register again --site-org acme:site-3 {JSON}")
 

@@ -5,8 +5,6 @@ the send function of its one cell at run time.
 """
 
 import base64
-import contextlib
-import io
 import json
 
 from nvflare.fuel.f3.cellnet.defs import CellChannel, MessageHeaderKey
@@ -16,6 +14,7 @@ from nvflare.fuel.flare_api.flare_api import Session
 from nvflare.private.fed.utils.identity_utils import IdentityAsserter
 
 from federation import Federation, Kit
+from quiet import quiet
 
 # Above the 10 s after which a server gives up waiting for a site, so that its answer about it is seen.
 REPLY_TIMEOUT = 15.0
@@ -123,10 +122,3 @@ class OfficialSession:
 
 def _identity(kit: Kit) -> IdentityAsserter:
     return IdentityAsserter(str(kit.key_file), str(kit.folder / "startup" / "client.crt"))
-
-
-@contextlib.contextmanager
-def quiet():
-    """Keeps what the client says to people out of the output."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield

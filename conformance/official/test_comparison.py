@@ -6,6 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import quiet  # noqa: E402
 import report  # noqa: E402
 import rules  # noqa: E402
 from references import References, differences  # noqa: E402
@@ -96,6 +97,16 @@ class Comparison(unittest.TestCase):
         self.assertEqual(found({"x": "a1\na2"}, {"x": "a3\na4"}, allowance=allowance), [])
         self.assertEqual(len(found({"x": "a1\na2"}, {"x": "a3\nb4"}, allowance=allowance)), 1)
         self.assertEqual(len(found({"x": "a1\na2"}, {"x": "a3"}, allowance=allowance)), 1)
+
+    def test_the_output_is_back_when_the_last_of_several_threads_has_left(self):
+        output = sys.stdout
+        one, other = quiet.quiet(), quiet.quiet()
+        one.__enter__()
+        other.__enter__()
+        one.__exit__()
+        self.assertIsNot(sys.stdout, output)
+        other.__exit__()
+        self.assertIs(sys.stdout, output)
 
     def test_the_report_counts_per_method_of_the_session(self):
         comparison = report.Comparison("left", "right")

@@ -4,13 +4,14 @@
 //! others, which are untestable then.
 
 use std::collections::BTreeMap;
+use std::future::IntoFuture;
 use std::time::Duration;
 
-use flare_client::{ErrorKind, Item, Session, SiteName, Targets};
+use flare_client::{ErrorKind, Item, Session, SiteName, StartupKit, Targets};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use super::own::CASE_LIMIT;
+use super::own::{CASE_LIMIT, POLL};
 use super::sites::{Alone, SITE_PATIENCE, back, tokens};
 use super::studies::said;
 use crate::finding::{ensure, ensure_eq};
@@ -37,6 +38,10 @@ pub(super) fn cases() -> Vec<Case> {
                 "SPEC-RESTART-005",
             ])
             .exercises(&["restart", "restart.target_type", "restart.timeout"]),
+        Case::new("system.restart.through", "an open session is the same session after a restart", restart_through)
+            .checks(&["SYSTEM-RESTART-002"])
+            .exercises(&["restart", "restart.target_type", "restart.timeout"])
+            .needs([Need::Admin(Who::MEMBER)]),
         Case::new("system.restart.all", "everything comes back", restart_all)
             .checks(&["SYSTEM-RESTART-001", "SPEC-RESTART-002"])
             .exercises(&["restart", "restart.target_type", "restart.wait"]),
@@ -132,6 +137,42 @@ async fn restart_server(context: Context) -> CaseResult {
             let now = back(session, &SiteName::new(name)?).await?;
             ensure!(now != *token, "{name} did not restart");
         }
+        Ok(())
+    }
+    .await;
+    alone.close().await;
+    found
+}
+
+/// Somebody else's session of our client, which asks all the time: no call fails, and nobody logs in again.
+async fn restart_through(context: Context) -> CaseResult {
+    let alone = Alone::with(&context).await?;
+    let found = async {
+        let owner = &alone.session;
+        let kit = alone.context.kit(Who::MEMBER)?;
+        let others = sessions(owner, &kit.user).await?;
+        let patient = Session::builder(StartupKit::open(&kit.path)?).reconnect_timeout(SITE_PATIENCE);
+        let session = patient.connect().await?;
+        let with_it = sessions(owner, &kit.user).await?;
+        ensure_eq!(with_it.len(), others.len() + 1, "sessions of {}", kit.user);
+        let started = session.get_system_info().await?.server.start_time;
+        let goes_on = async {
+            while session.get_system_info().await?.server.start_time == started {
+                tokio::time::sleep(POLL).await;
+            }
+            CaseResult::Ok(())
+        };
+        let restart = owner.restart(&Targets::Server).timeout(SITE_PATIENCE)?.into_future();
+        let (change, went_on) = tokio::join!(restart, tokio::time::timeout(CASE_LIMIT, goes_on));
+        let change = change?;
+        ensure_eq!(change.server_status.as_deref(), Some("ok"), "{change:?}");
+        went_on.map_err(|_| Finding::fail("the session sees the server from before"))??;
+        let after = sessions(owner, &kit.user).await?;
+        let new: Vec<_> = after.iter().filter(|id| !with_it.contains(id)).collect();
+        ensure!(new.is_empty(), "somebody logged in again: {with_it:?} before, {after:?} after");
+        let kept = with_it.iter().filter(|id| !others.contains(id)).all(|id| after.contains(id));
+        ensure!(kept, "the session is another: {with_it:?} before, {after:?} after");
+        session.close().await;
         Ok(())
     }
     .await;
