@@ -85,7 +85,8 @@ class Player:
         """What came of a line."""
         if line.waits:
             return self._wait(*line.waits)
-        if " restart " in line.line:
+        # One that only looks is refused, and several of them run at the same time.
+        if " restart " in line.line and not line.only_looks:
             self.sites.remember()
         outcome = self.run(line.who, self._filled(line.line), line.as_program)
         text = json.dumps(outcome)
