@@ -20,9 +20,14 @@ PACKAGES = (
     "nvflare.tool.job.job_cli",
     "nvflare.tool.study.study_cli",
     "nvflare.tool.system.system_cli",
+    "nvflare.tool.agent.inspector",
     "nvflare.fuel.flare_api.flare_api",
     "nvflare.fuel.f3.drivers.aio_http_driver",
+    "nvflare.fuel.f3.drivers.aio_grpc_driver",
+    "nvflare.fuel.f3.drivers.grpc_driver",
     "nvflare.fuel.f3.drivers.tcp_driver",
+    "nvflare.fuel.hci.client.file_transfer",
+    "nvflare.fuel.utils.fobs.decomposers.core_decomposers",
 )
 
 
