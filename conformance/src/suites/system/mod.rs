@@ -133,15 +133,20 @@ async fn restart_server(context: Context) -> CaseResult {
         again.command("check_status server").await?;
         let after = sessions(session, &kit.user).await?;
         ensure!(mine.len() == 1 && after.contains(&mine[0]), "sessions: {mine:?} before, {after:?} after");
-        for (name, token) in &before {
-            let now = back(session, &SiteName::new(name)?).await?;
-            ensure!(now != *token, "{name} did not restart");
-        }
-        Ok(())
+        all_anew(session, &before).await
     }
     .await;
     alone.close().await;
     found
+}
+
+/// Every site comes back, and is not the one from before.
+async fn all_anew(session: &Session, before: &BTreeMap<String, String>) -> CaseResult {
+    for (name, token) in before {
+        let now = back(session, &SiteName::new(name)?).await?;
+        ensure!(now != *token, "{name} did not restart");
+    }
+    Ok(())
 }
 
 /// Somebody else's session of our client, which asks all the time: no call fails, and nobody logs in again.
@@ -155,6 +160,7 @@ async fn restart_through(context: Context) -> CaseResult {
         let session = patient.connect().await?;
         let with_it = sessions(owner, &kit.user).await?;
         ensure_eq!(with_it.len(), others.len() + 1, "sessions of {}", kit.user);
+        let sites = tokens(owner).await?;
         let started = session.get_system_info().await?.server.start_time;
         let goes_on = async {
             while session.get_system_info().await?.server.start_time == started {
@@ -173,7 +179,7 @@ async fn restart_through(context: Context) -> CaseResult {
         let kept = with_it.iter().filter(|id| !others.contains(id)).all(|id| after.contains(id));
         ensure!(kept, "the session is another: {with_it:?} before, {after:?} after");
         session.close().await;
-        Ok(())
+        all_anew(owner, &sites).await
     }
     .await;
     alone.close().await;
