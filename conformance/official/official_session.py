@@ -13,12 +13,15 @@ from nvflare.fuel.f3.message import Message
 from nvflare.fuel.flare_api.flare_api import Session
 from nvflare.private.fed.utils.identity_utils import IdentityAsserter
 
+import late_connections
 from federation import Federation, Kit
 from quiet import quiet
 
 # Above the 10 s after which a server gives up waiting for a site, so that its answer about it is seen.
 REPLY_TIMEOUT = 15.0
 CONNECT_TIMEOUT = 10.0
+
+late_connections.close_them()
 
 
 class OfficialSession:
