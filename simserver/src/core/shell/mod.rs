@@ -2,7 +2,7 @@
 //!
 //! A real server or site starts the program itself, without a shell, in its workspace, and sends back what it
 //! prints, errors included. So this follows GNU coreutils 9.1 and grep 3.8 in the locale `C.UTF-8`, byte for byte;
-//! `tests/core_shell.rs` runs the real programs beside it. Standard input is empty.
+//! `tests/core_shell` runs the real programs beside it. Standard input is empty.
 //!
 //! | module | |
 //! |---|---|
