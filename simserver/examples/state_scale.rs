@@ -1,4 +1,5 @@
-//! What a state directory costs: how long a server with many stored jobs takes to start.
+//! What a state directory costs: how long a server with many stored jobs takes to start, also after it was killed, and how
+//! much memory it needs.
 //!
 //! ```text
 //! cargo run --release -p flare-simserver --example state_scale [JOBS]
@@ -46,8 +47,8 @@ fn main() {
         let server = start(directory.path()).await;
         let model = finished_job();
         let size: usize = model
-            .workspace
-            .iter()
+            .workspace()
+            .into_iter()
             .flatten()
             .map(|entry| match &entry.file {
                 WorkspaceFile::Bytes(bytes) => bytes.len(),
@@ -64,19 +65,40 @@ fn main() {
             });
         }
         println!("{jobs} jobs are written in {:.2?}", written.elapsed());
+        // What is on disk now is what a kill would leave.
+        let killed = tempfile::tempdir().unwrap();
+        std::fs::create_dir(killed.path().join("state")).unwrap();
+        let store = "state/jobs.redb";
+        std::fs::copy(directory.path().join(store), killed.path().join(store)).unwrap();
         server.shutdown().await;
+        let started = Instant::now();
+        let server = start(killed.path()).await;
+        println!("started after a kill in {:.2?}", started.elapsed());
+        server.shutdown().await;
+        drop(killed);
         let mut starts = Vec::new();
+        let before = resident();
+        let mut after = 0;
         for _ in 0..STARTS {
             let started = Instant::now();
             let server = start(directory.path()).await;
             starts.push(started.elapsed());
             assert_eq!(server.control(|sim, _| sim.jobs().store().len() as u64), jobs);
+            after = after.max(resident());
             server.shutdown().await;
         }
-        println!("started with them in {starts:.2?}");
+        println!("started with them in {starts:.2?}, resident memory {before} MiB before and {after} MiB with them");
         let bytes = std::fs::metadata(directory.path().join("state/jobs.redb")).unwrap().len();
         println!("the store has {:.1} MiB", bytes as f64 / f64::from(1 << 20));
     });
+}
+
+/// Resident memory in MiB; 0 where the system does not tell.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.unwrap_or_default() / 1024
 }
 
 async fn start(directory: &Path) -> SimServer {
@@ -87,7 +109,10 @@ async fn start(directory: &Path) -> SimServer {
 fn numbered(model: &StoredJob<Blob>, number: u64) -> StoredJob<Blob> {
     let mut fields = model.meta.fields().clone();
     fields.insert("job_id".to_owned(), json!(format!("{number:08}-0000-4000-8000-000000000000")));
-    StoredJob { meta: JobMeta::restored(fields), archive: Blob::none(), ..model.clone() }
+    let mut job = model.clone();
+    job.meta = JobMeta::restored(fields);
+    job.archive = Blob::none();
+    job
 }
 
 /// A job that has run as jobs do.
@@ -103,7 +128,7 @@ fn finished_job() -> StoredJob<Blob> {
     let job_id = reply.meta["job_id"].as_str().unwrap().to_owned();
     federation.advance(Duration::from_secs(600));
     let job = federation.sim.jobs().store().get(&job_id).unwrap().clone();
-    assert!(job.workspace.is_some(), "it has not run: {:?}", job.meta);
+    assert!(job.workspace().is_some(), "it has not run: {:?}", job.meta);
     job
 }
 

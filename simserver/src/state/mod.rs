@@ -11,35 +11,38 @@
 //! the process, and a job that ran stays RUNNING for ever; its log is made anew from what the job does. The log files of
 //! server and sites (`log.txt`, `audit.log`), which a real one keeps too, begin anew here.
 //!
-//! Reading takes about 50 us of processor time for a job that has run, spread over the processors: 5 s of it for 100,000
-//! jobs (`examples/state_scale.rs`).
+//! A server that starts reads the metas of its jobs and nothing else of them; what an archive holds and what a run has
+//! left behind, which is most of a job, is read when somebody asks for it (`examples/state_scale.rs` measures it).
 //!
 //! An archive is on disk for good before the job that refers to it is, and leaves after it; what changes is written
 //! before its reply is sent. The store is locked while a server has it open, so two cannot share a directory.
 
 mod error;
+mod read;
 mod record;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::sync::{Arc, Weak};
 
 use flare_wire::Moment;
 use flare_wire::hci::JsonObject;
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{Database, ReadableTable as _, TableDefinition};
 use tempfile::TempPath;
 
 use crate::blob::Blob;
 use crate::core::{ChangedRegistries, DISABLED_CLIENTS, STUDY_REGISTRY, Sim, SimConfig, StudyRegistry};
-use crate::jobs::store::StoredJob;
+use crate::jobs::store::{JobDetails, StoredJob};
 use crate::jobs::submit_records::{Scope, SubmitRecord};
 
 pub use error::StateError;
-use record::JobRecord;
+use record::{DetailsRecord, JobRecord};
 
-/// Every job by its id, as JSON.
-const JOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("jobs");
+/// The meta of every job by its id, as JSON.
+const JOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("metas");
+/// The rest of every job by its id, as JSON.
+const DETAILS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("details");
 /// How often the directory was opened.
 const STARTS: TableDefinition<'_, (), u64> = TableDefinition::new("starts");
 /// What a real server keeps in a file of its own, by the name of the file, once a command has changed it.
@@ -50,9 +53,17 @@ const RECORDS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("submit_r
 /// A state directory.
 pub(crate) struct StateStore {
     directory: PathBuf,
-    database: Database,
-    /// The archive of every job that is on disk.
-    kept: HashMap<String, Blob>,
+    database: Arc<Database>,
+    /// Every job that is on disk.
+    kept: HashMap<String, Kept>,
+}
+
+/// What has to be known of a job that is on disk.
+struct Kept {
+    archive: Blob,
+    /// Its details, once this process has written them; those of an earlier one have not changed as long as nobody has
+    /// read them.
+    details: Weak<JobDetails>,
 }
 
 /// What was found in a state directory.
@@ -153,7 +164,7 @@ impl StateStore {
         let mut kept = HashMap::new();
         for job in &found.jobs {
             job.archive.retain();
-            kept.insert(job.meta.job_id().to_owned(), job.archive.clone());
+            kept.insert(job.meta.job_id().to_owned(), Kept { archive: job.archive.clone(), details: Weak::new() });
         }
         let store = Self { kept, ..store };
         store.remove_leftovers()?;
@@ -165,7 +176,7 @@ impl StateStore {
         fs::create_dir_all(directory.join("archives")).map_err(failed("create"))?;
         fs::create_dir_all(directory.join("incoming")).map_err(failed("create"))?;
         let database = Database::create(directory.join("jobs.redb")).map_err(StateError::store(directory))?;
-        Ok(Self { directory: directory.to_owned(), database, kept: HashMap::new() })
+        Ok(Self { directory: directory.to_owned(), database: Arc::new(database), kept: HashMap::new() })
     }
 
     /// Where files on their way are.
@@ -186,16 +197,16 @@ impl StateStore {
         }
         self.commit(changes).map_err(StateError::store(&self.directory))?;
         for (job_id, job) in &changes.jobs {
-            let now = job.map(|job| job.archive.clone());
-            if let Some(archive) = &now {
-                archive.retain();
-            }
-            let before = match now {
-                Some(archive) => self.kept.insert((*job_id).to_owned(), archive),
+            let before = match job {
+                Some(job) => {
+                    job.archive.retain();
+                    let details = job.read_details().map(Arc::downgrade).unwrap_or_default();
+                    self.kept.insert((*job_id).to_owned(), Kept { archive: job.archive.clone(), details })
+                }
                 None => self.kept.remove(*job_id),
             };
-            if let Some(archive) = before {
-                archive.release();
+            if let Some(before) = before {
+                before.archive.release();
             }
         }
         Ok(())
@@ -205,10 +216,16 @@ impl StateStore {
         let transaction = self.database.begin_write()?;
         {
             let mut jobs = transaction.open_table(JOBS)?;
+            let mut details = transaction.open_table(DETAILS)?;
             for (job_id, job) in &changes.jobs {
-                match job {
-                    Some(job) => drop(jobs.insert(*job_id, JobRecord::of(job).to_json().as_slice())?),
-                    None => drop(jobs.remove(*job_id)?),
+                let Some(job) = job else {
+                    jobs.remove(*job_id)?;
+                    details.remove(*job_id)?;
+                    continue;
+                };
+                jobs.insert(*job_id, JobRecord::of(job).to_json().as_slice())?;
+                if let Some(changed) = self.unwritten_details(job) {
+                    details.insert(*job_id, DetailsRecord::of(changed).to_json().as_slice())?;
                 }
             }
             let mut records = transaction.open_table(RECORDS)?;
@@ -228,37 +245,13 @@ impl StateStore {
         Ok(())
     }
 
-    fn read(&self) -> Result<Found, StateError> {
-        let store = StateError::store(&self.directory);
-        let mut found = Found::default();
-        let mut archives = HashMap::new();
-        let rows = self.rows(JOBS).map_err(&store)?;
-        found.jobs.reserve(rows.len());
-        let damaged = |job_id| StateError::Damaged { directory: self.directory.clone(), what: format!("job {job_id}") };
-        for record in parse(&rows, JobRecord::from_json).map_err(damaged)? {
-            let archive = record.archive.as_ref().map_or_else(Blob::none, |name| {
-                archives
-                    .entry(name.clone())
-                    .or_insert_with(|| Blob::adopted(self.directory.join("archives").join(name)))
-                    .clone()
-            });
-            found.jobs.push(record.into_job(archive));
+    /// The details of a job that are not on disk as they are now.
+    fn unwritten_details<'a>(&self, job: &'a StoredJob<Blob>) -> Option<&'a JobDetails> {
+        match (self.kept.get(job.meta.job_id()), job.read_details()) {
+            (Some(_), None) => None,
+            (Some(kept), Some(details)) if kept.details.as_ptr() == Arc::as_ptr(details) => None,
+            _ => Some(job.details()),
         }
-        for (scope, row) in self.rows(RECORDS).map_err(&store)? {
-            let damaged = || StateError::Damaged { directory: self.directory.clone(), what: format!("record {scope}") };
-            let fields = serde_json::from_slice(&row).map_err(|_| damaged())?;
-            found.records.push(SubmitRecord::from_json(&fields).ok_or_else(damaged)?);
-        }
-        for (name, row) in self.rows(FILES).map_err(&store)? {
-            let damaged = || StateError::Damaged { directory: self.directory.clone(), what: format!("file {name}") };
-            let text = std::str::from_utf8(&row).map_err(|_| damaged())?;
-            match name.as_str() {
-                STUDY_REGISTRY => found.studies = Some(StudyRegistry::from_json(text).map_err(|_| damaged())?),
-                DISABLED_CLIENTS => found.disabled = Some(disabled_clients(text).ok_or_else(damaged)?),
-                _ => return Err(damaged()),
-            }
-        }
-        Ok(found)
     }
 
     fn count_start(&self) -> Result<u64, redb::Error> {
@@ -273,23 +266,10 @@ impl StateStore {
         Ok(starts)
     }
 
-    fn rows(&self, table: TableDefinition<'_, &str, &[u8]>) -> Result<Vec<(String, Vec<u8>)>, redb::Error> {
-        let table = match self.database.begin_read()?.open_table(table) {
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            table => table?,
-        };
-        let mut rows = Vec::new();
-        for row in table.iter()? {
-            let (key, value) = row?;
-            rows.push((key.value().to_owned(), value.value().to_owned()));
-        }
-        Ok(rows)
-    }
-
     /// Removes the archives that no job refers to, and what was on its way when the last process ended.
     fn remove_leftovers(&self) -> Result<(), StateError> {
         let archives = self.directory.join("archives");
-        let kept: HashSet<&Path> = self.kept.values().filter_map(Blob::path).collect();
+        let kept: HashSet<&Path> = self.kept.values().filter_map(|kept| kept.archive.path()).collect();
         for path in entries(&archives)?.into_iter().filter(|path| !kept.contains(path.as_path())) {
             fs::remove_file(&path).map_err(|source| StateError::io("remove", &path, source))?;
         }
@@ -332,24 +312,6 @@ impl Adopter {
             Err(source) => Err(StateError::io("write", &path, source)),
         }
     }
-}
-
-/// Reads rows with as many threads as there are processors, for it is this that starting with many jobs takes its time
-/// for. Fails with the key of a row that cannot be read.
-fn parse<T: Send>(rows: &[(String, Vec<u8>)], read: impl Fn(&[u8]) -> Option<T> + Sync) -> Result<Vec<T>, String> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let part = rows.len().div_ceil(threads).max(1);
-    let read_part = |rows: &[(String, Vec<u8>)]| {
-        rows.iter().map(|(key, row)| read(row).ok_or_else(|| key.clone())).collect::<Result<Vec<_>, _>>()
-    };
-    thread::scope(|scope| {
-        let parts: Vec<_> = rows.chunks(part).map(|rows| scope.spawn(|| read_part(rows))).collect();
-        let mut read = Vec::with_capacity(rows.len());
-        for part in parts {
-            read.extend(part.join().expect("what cannot be read is no panic")?);
-        }
-        Ok(read)
-    })
 }
 
 /// The names in `{"disabled_clients": [...]}`.

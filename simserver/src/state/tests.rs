@@ -23,11 +23,10 @@ fn job(job_id: &str, archive: Blob) -> StoredJob<Blob> {
         WorkspaceEntry { path: "app".into(), file: WorkspaceFile::Member("n/app/x".into()) },
     ];
     let meta = JobMeta::restored(meta.as_object().unwrap().clone());
-    StoredJob {
-        workspace: Some(workspace),
-        components: [("ERRORLOG_site-1".to_owned(), vec![0, 255])].into(),
-        ..StoredJob::new(meta, Arc::new(content), archive)
-    }
+    let mut job = StoredJob::new(meta, Arc::new(content), archive);
+    job.details_mut().workspace = Some(workspace);
+    job.details_mut().components = [("ERRORLOG_site-1".to_owned(), vec![0, 255])].into();
+    job
 }
 
 fn upload(store: &StateStore, name: &str) -> Blob {

@@ -240,10 +240,11 @@ fn federation(recorded: &RecordedReply, state: State) -> (Federation, String) {
     let mut job = job(recorded, &job_id, state);
     if let Some(components) = recorded.reply["meta"]["job_components"].as_array() {
         let names = components.iter().map(|name| name.as_str().unwrap().to_owned());
-        job.components = names.map(|name| (name, Vec::new())).collect();
+        job.details_mut().components = names.map(|name| (name, Vec::new())).collect();
     }
     if recorded.name == "download_job_components.errorlog" {
-        job.components = ["ERRORLOG_site-1", "ERRORLOG_site-2"].map(|name| (name.to_owned(), Vec::new())).into();
+        job.details_mut().components =
+            ["ERRORLOG_site-1", "ERRORLOG_site-2"].map(|name| (name.to_owned(), Vec::new())).into();
     }
     federation.sim.jobs_mut().restore_job(job);
     run(&mut federation, &job_id, state);

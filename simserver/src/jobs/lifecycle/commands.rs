@@ -125,7 +125,7 @@ impl<H: Clone> Jobs<H> {
         let Some(job) = job else { return Ok(Listing::NoJobs) };
         // The other filters apply to this job alone, and a limit to a list of one.
         let mut alone = crate::jobs::store::JobStore::new();
-        alone.insert(StoredJob::new(job.meta.clone(), Arc::clone(&job.content), ()));
+        alone.insert(StoredJob::new(job.meta.clone(), Arc::clone(job.content()), ()));
         Ok(match alone.list(query).map_err(|error| SubmitRefusal::Refused(Refusal::Exception(error)))? {
             Listing::Jobs(jobs) if jobs.is_empty() => Listing::Jobs(Vec::new()),
             Listing::Jobs(_) => Listing::Jobs(vec![&job.meta]),
@@ -176,7 +176,7 @@ impl<H: Clone> Jobs<H> {
         let job = self.store.get(job_id)?;
         let new_id = random.uuid();
         let meta = job.meta.cloned(by, &new_id, now, self.settings.offset);
-        let clone = StoredJob::new(meta, Arc::clone(&job.content), job.archive.clone());
+        let clone = StoredJob::new(meta, Arc::clone(job.content()), job.archive.clone());
         self.store.insert(clone);
         self.wake(now);
         Some(new_id)
@@ -185,7 +185,7 @@ impl<H: Clone> Jobs<H> {
     /// Names of a job's further components.
     #[must_use]
     pub fn components(&self, job_id: &str) -> Vec<&str> {
-        let components = self.store.get(job_id).into_iter().flat_map(|job| job.components.keys());
+        let components = self.store.get(job_id).into_iter().flat_map(|job| job.components().keys());
         components.map(String::as_str).collect()
     }
 
@@ -198,7 +198,7 @@ impl<H: Clone> Jobs<H> {
         if !job.meta.status().is_final() {
             return Err(NotDone::NotDone(job_id.to_owned()));
         }
-        let workspace = job.workspace.clone();
+        let workspace = job.workspace().map(<[_]>::to_vec);
         let workspace = workspace.map(|entries| DownloadFile::Workspace { entries, archive: job.archive.clone() });
         let meta = flare_wire::hci::python_json(&Value::Object(job.meta.fields().clone()));
         Ok(workspace.into_iter().chain([DownloadFile::Meta(meta), DownloadFile::Job(job.archive.clone())]).collect())
@@ -211,7 +211,7 @@ impl<H: Clone> Jobs<H> {
     pub fn download_components(&self, job_id: &str) -> Result<Vec<DownloadFile<H>>, NotDone> {
         let job = self.store.get(job_id).ok_or_else(|| NotDone::Unknown(job_id.to_owned()))?;
         let file = |(name, content): (&String, &Vec<u8>)| DownloadFile::Component(name.clone(), content.clone());
-        Ok(job.components.iter().map(file).collect())
+        Ok(job.components().iter().map(file).collect())
     }
 
     /// `show_stats`: of the server, if asked for, and of these registered sites. `None` when the job does not run.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Jobs;
 use super::run::Run;
 use crate::core::LocalTime;
-use crate::jobs::behaviour::{RunLog, WorkspaceEntry, WorkspaceFile};
+use crate::jobs::behaviour::{RunLog, WorkspaceFile};
 use crate::jobs::definition::{SERVER_SITE, is_all_sites, participants};
 use crate::jobs::meta::JobMeta;
 use crate::jobs::store::StoredJob;
@@ -80,7 +80,10 @@ impl<H: Clone> Jobs<H> {
         let error = format!("{time} - _LogTailProducer - ERROR - error from target server: TIMEOUT\n");
         self.store.update(job_id, |job| {
             for site in sites {
-                job.components.entry(format!("ERRORLOG_{site}")).or_insert_with(|| error.clone().into_bytes());
+                job.details_mut()
+                    .components
+                    .entry(format!("ERRORLOG_{site}"))
+                    .or_insert_with(|| error.clone().into_bytes());
             }
         });
     }
@@ -91,7 +94,7 @@ impl<H: Clone> Jobs<H> {
         let Some(job) = self.store.get(job_id) else { return };
         let Some(started) = job.meta.start_time() else { return };
         let sites = deployed_sites(&job.meta);
-        let plan = self.behaviours.plan(&job.meta, &job.content, &sites);
+        let plan = self.behaviours.plan(&job.meta, job.content(), &sites);
         let since = self.started.since(started);
         let end = plan.duration().map_or(since, |duration| duration.saturating_sub(Duration::from_millis(1)));
         let log = RunLog {
@@ -133,8 +136,8 @@ fn log_sites<H>(job: &StoredJob<H>, file: &str) -> BTreeSet<String> {
     let named = map.into_iter().flat_map(|map| map.values()).filter_map(|entry| participants(entry).ok()).flatten();
     let named = named.filter(|site| *site != SERVER_SITE && !site.is_empty() && !is_all_sites(site));
     let prefix = format!("LOG_{file}_");
-    let streamed = job.components.keys().filter_map(|name| name.strip_prefix(&prefix));
-    let written = job.workspace.iter().flatten().filter_map(|entry| {
+    let streamed = job.components().keys().filter_map(|name| name.strip_prefix(&prefix));
+    let written = job.workspace().into_iter().flatten().filter_map(|entry| {
         entry.path.strip_suffix(file)?.strip_suffix('/')?.rsplit('/').next().filter(|site| *site != SERVER_SITE)
     });
     named.chain(streamed).chain(written).filter(|site| !site.is_empty()).map(str::to_owned).collect()
@@ -142,12 +145,11 @@ fn log_sites<H>(job: &StoredJob<H>, file: &str) -> BTreeSet<String> {
 
 fn site_log<H>(job: &StoredJob<H>, site: &str, file: &str) -> Option<String> {
     workspace_file(job, &format!("{site}/{file}"))
-        .or_else(|| job.components.get(&format!("LOG_{file}_{site}")).map(|log| tail(log)))
+        .or_else(|| job.components().get(&format!("LOG_{file}_{site}")).map(|log| tail(log)))
 }
 
 fn workspace_file<H>(job: &StoredJob<H>, path: &str) -> Option<String> {
-    let entries: &[WorkspaceEntry] = job.workspace.as_deref()?;
-    entries.iter().find(|entry| entry.path == path).and_then(|entry| match &entry.file {
+    job.workspace()?.iter().find(|entry| entry.path == path).and_then(|entry| match &entry.file {
         WorkspaceFile::Bytes(bytes) => Some(tail(bytes)),
         WorkspaceFile::Member(_) => None,
     })

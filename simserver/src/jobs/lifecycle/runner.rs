@@ -114,7 +114,7 @@ impl<H: Clone> Jobs<H> {
     fn start(&mut self, ready: Ready, now: Moment, federation: &impl Federation) {
         let Some(job) = self.store.get(&ready.job_id) else { return };
         let app = server_app(&job.meta);
-        let Deployment { detail, sites } = deploy(&job.meta, &job.content, &app, ready.sites, federation);
+        let Deployment { detail, sites } = deploy(&job.meta, job.content(), &app, ready.sites, federation);
         let Ok(assignments) = sites else {
             self.store.update(&ready.job_id, |job| {
                 job.meta.set_status(JobStatus::FailedToRun, now);
@@ -125,7 +125,7 @@ impl<H: Clone> Jobs<H> {
             return;
         };
         let sites: Vec<String> = assignments.iter().map(|assignment| assignment.site.clone()).collect();
-        let plan = self.behaviours.plan(&job.meta, &job.content, &sites);
+        let plan = self.behaviours.plan(&job.meta, job.content(), &sites);
         self.store.update(&ready.job_id, |job| {
             job.meta.set_status(JobStatus::Dispatched, now);
             job.meta.set_deploy_detail(&detail);
@@ -167,7 +167,8 @@ impl<H: Clone> Jobs<H> {
     fn end(&mut self, job_id: &str, now: Moment) {
         let Some(run) = self.runs.remove(job_id) else { return };
         let Some(job) = self.store.get(job_id) else { return };
-        let workspace = workspace_entries(&job.meta, &run.app, job.content.apps.get(&run.app), &self.log_of(&run, now));
+        let workspace =
+            workspace_entries(&job.meta, &run.app, job.content().apps.get(&run.app), &self.log_of(&run, now));
         let errors: Vec<(String, Vec<u8>)> = if run.was_aborted() {
             Vec::new()
         } else {
@@ -175,8 +176,9 @@ impl<H: Clone> Jobs<H> {
             errors.iter().map(|(site, text)| (format!("ERRORLOG_{site}"), format!("{text}\n").into_bytes())).collect()
         };
         self.store.update(job_id, |job| {
-            job.workspace = Some(workspace);
-            job.components.extend(errors);
+            let details = job.details_mut();
+            details.workspace = Some(workspace);
+            details.components.extend(errors);
             job.meta.set_status(run.final_status(), now);
         });
     }

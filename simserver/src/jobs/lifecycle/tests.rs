@@ -329,13 +329,15 @@ fn a_killed_server_leaves_zombies() {
     assert!(logs["logs"]["server"].as_str().unwrap().contains("Round 0 started."));
     assert!(bench.jobs.meta(&id).unwrap().live_duration(bench.now).starts_with("0:16:"));
     let job = bench.jobs.store().get(&id).unwrap().clone();
-    let components: Vec<&String> = job.components.keys().collect();
+    let components: Vec<&String> = job.components().keys().collect();
     assert_eq!(components, ["ERRORLOG_site-1", "ERRORLOG_site-2", "ERRORLOG_site-3"]);
     // Another process that is told what was stored finds the same.
     let mut other = Jobs::new(bench.jobs.settings().clone(), Behaviours::new(Vec::new()), bench.now);
-    other.restore_job(StoredJob { components: BTreeMap::new(), ..job.clone() });
+    let mut stored = job.clone();
+    stored.details_mut().components.clear();
+    other.restore_job(stored);
     let restored = other.store().get(&id).unwrap();
-    assert_eq!(restored.components.keys().collect::<Vec<_>>(), components);
+    assert_eq!(restored.components().keys().collect::<Vec<_>>(), components);
     let logs = other.logs(restored, "server", "log.txt", bench.now);
     assert!(logs["logs"]["server"].as_str().unwrap().contains("Round 0 started."));
     // It does not count as running.

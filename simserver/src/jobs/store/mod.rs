@@ -1,5 +1,6 @@
 //! All jobs of a server, indexed so that lists cost what they show and not what is stored.
 
+mod details;
 mod index;
 mod query;
 #[cfg(test)]
@@ -14,8 +15,10 @@ use super::behaviour::WorkspaceEntry;
 use super::content::JobContent;
 use super::meta::{JobMeta, JobStatus};
 use super::python::{ExceptionClass, PythonError, is_truthy, type_name};
+use details::Details;
 use index::{Key, StudyIndex};
 
+pub use details::JobDetails;
 pub use query::{ListQuery, Listing};
 
 /// One job as it is kept. `H` is the caller's handle to the uploaded archive.
@@ -23,21 +26,59 @@ pub use query::{ListQuery, Listing};
 pub struct StoredJob<H> {
     /// Its meta.
     pub meta: JobMeta,
-    /// What is in its archive.
-    pub content: Arc<JobContent>,
     /// Where its archive is.
     pub archive: H,
-    /// The files that its run left behind.
-    pub workspace: Option<Vec<WorkspaceEntry>>,
-    /// Further components, such as `ERRORLOG_<site>`.
-    pub components: BTreeMap<String, Vec<u8>>,
+    details: Details,
 }
 
 impl<H> StoredJob<H> {
     /// A job that has not run.
     #[must_use]
-    pub const fn new(meta: JobMeta, content: Arc<JobContent>, archive: H) -> Self {
-        Self { meta, content, archive, workspace: None, components: BTreeMap::new() }
+    pub fn new(meta: JobMeta, content: Arc<JobContent>, archive: H) -> Self {
+        let details = JobDetails { content, workspace: None, components: BTreeMap::new() };
+        Self { meta, archive, details: Details::new(details) }
+    }
+
+    /// A job whose details are read when they are first asked for.
+    pub(crate) fn with_details_from(
+        meta: JobMeta,
+        archive: H,
+        read: impl Fn() -> JobDetails + Send + Sync + 'static,
+    ) -> Self {
+        Self { meta, archive, details: Details::read_by(read) }
+    }
+
+    /// What is in its archive.
+    #[must_use]
+    pub fn content(&self) -> &Arc<JobContent> {
+        &self.details.get().content
+    }
+
+    /// The files that its run left behind.
+    #[must_use]
+    pub fn workspace(&self) -> Option<&[WorkspaceEntry]> {
+        self.details.get().workspace.as_deref()
+    }
+
+    /// Further components, such as `ERRORLOG_<site>`.
+    #[must_use]
+    pub fn components(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.details.get().components
+    }
+
+    /// What is not in the meta, to be changed.
+    pub fn details_mut(&mut self) -> &mut JobDetails {
+        self.details.get_mut()
+    }
+
+    /// What is not in the meta.
+    pub(crate) fn details(&self) -> &Arc<JobDetails> {
+        self.details.get()
+    }
+
+    /// The same, unless it was not read yet.
+    pub(crate) fn read_details(&self) -> Option<&Arc<JobDetails>> {
+        self.details.if_here()
     }
 }
 
