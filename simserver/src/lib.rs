@@ -45,6 +45,7 @@ pub mod jobs;
 pub mod kits;
 mod listen;
 mod members;
+pub mod mutants;
 mod peer;
 pub mod pki;
 pub mod project;
@@ -54,5 +55,6 @@ mod state;
 mod transfer;
 
 pub use clock::{BadClockMode, ClockMode};
+pub use mutants::Mutant;
 pub use server::{Restart, SimServer, SimServerBuilder, StartError};
 pub use state::StateError;

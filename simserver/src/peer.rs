@@ -29,6 +29,7 @@ use crate::driver::{Driver, Outcome};
 use crate::faults::{Direction, Fate, Faults};
 use crate::listen::PeerIdentity;
 use crate::members::{Mail, Membership};
+use crate::mutants::Mutant;
 
 /// Channels and topics that the server answers.
 const SERVES: &[(&str, &str)] = &[
@@ -50,6 +51,9 @@ const MAX_WAITING: usize = 256;
 /// The longest payload of a plain answer: with prefix and headers it is what the official client takes as one
 /// message (4 MiB), and a longer one ends its connection. Streamed answers are cut into chunks of 1 MiB.
 const MAX_PLAIN_PAYLOAD: usize = 4 * 1024 * 1024 - flare_wire::frame::PREFIX_LEN - flare_wire::frame::MAX_HEADERS_LEN;
+
+/// An acknowledgement is shorter: it has headers and nothing else.
+const MAX_ACK_LEN: usize = 4096;
 
 /// How long a peer may take to agree to the end of its connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -118,7 +122,7 @@ impl Peer {
         let mut endpoint = Endpoint::accept(EndpointConfig::server(SERVES), driver.fork_randomness(), clock.now());
         endpoint.set_stamp(driver.stamp());
         endpoint.set_gate(driver.gate());
-        let faulty = Faulty::new(Arc::clone(driver.faults()));
+        let faulty = Faulty::new(Arc::clone(driver.faults()), driver.mutant(Mutant::NoAcks));
         Self {
             endpoint,
             clock,
@@ -239,7 +243,7 @@ impl Peer {
     fn on_hello(&mut self, hello: &Hello) -> ControlFlow<()> {
         self.greeted = true;
         let Some(name) = hello.endpoint_name.as_deref() else { return ControlFlow::Continue(()) };
-        if !may_be_called(name, &self.identity) {
+        if !may_be_called(name, &self.identity) && !self.driver.mutant(Mutant::AnyEndpointName) {
             tracing::info!(name, identity = ?self.identity, "an endpoint name does not fit the certificate");
             return ControlFlow::Break(());
         }
@@ -337,6 +341,8 @@ fn may_be_called(name: &str, identity: &PeerIdentity) -> bool {
 /// What faults have done to a connection so far.
 struct Faulty {
     faults: Arc<Faults>,
+    /// Acknowledgements do not get out ([`Mutant::NoAcks`]).
+    drops_acks: bool,
     /// The connection is broken as soon as what was sent before is out.
     is_cut: bool,
     /// Told when it is.
@@ -346,8 +352,8 @@ struct Faulty {
 }
 
 impl Faulty {
-    fn new(faults: Arc<Faults>) -> Self {
-        Self { faults, is_cut: false, broken: Arc::default(), held: None }
+    fn new(faults: Arc<Faults>, drops_acks: bool) -> Self {
+        Self { faults, drops_acks, is_cut: false, broken: Arc::default(), held: None }
     }
 
     fn held_until(&self) -> Option<Instant> {
@@ -368,7 +374,11 @@ impl Faulty {
                 }
                 return Some(frame);
             }
-            match self.faults.fate(Direction::ToClient, next()?) {
+            let frame = next()?;
+            if self.drops_acks && is_ack(&frame) {
+                continue;
+            }
+            match self.faults.fate(Direction::ToClient, frame) {
                 Fate::Pass(frame) => return Some(frame),
                 Fate::Late(frame, delay) => self.held = Some((frame, Instant::now() + delay)),
                 Fate::Lost => {}
@@ -380,6 +390,12 @@ impl Faulty {
             }
         }
     }
+}
+
+/// True for a frame that acknowledges what a stream brought: nothing else has the name of their channel among its headers.
+fn is_ack(frame: &[u8]) -> bool {
+    let name = channel::STREAM_ACK.as_bytes();
+    frame.len() < MAX_ACK_LEN && frame.windows(name.len()).any(|part| part == name)
 }
 
 /// The frames of an endpoint for its link.

@@ -15,6 +15,7 @@ use super::table::Command;
 use super::targets::Targets;
 use crate::core::shell::NotModelled;
 use crate::core::{Asker, Person, Sim, SiteAnswer, SiteIndex, SiteRequest};
+use crate::mutants::Mutant;
 
 /// How long the server waits for sites, unless the request says otherwise.
 pub(super) const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -108,6 +109,7 @@ impl Call<'_> {
 
     /// Ends the command with an error.
     pub(super) fn refuse_with<T>(&mut self, text: &str, status: &MetaStatus, info: &str) -> Step<T> {
+        let status = if self.sim.mutant(Mutant::RefusalsSucceed) { &MetaStatus::Ok } else { status };
         self.reply.push_error_with(text, status, info);
         Err(Stop::Done)
     }

@@ -12,6 +12,7 @@ use super::shell::Program;
 use super::targets::TargetKind;
 use crate::core::Person;
 use crate::jobs::meta::JobMeta;
+use crate::mutants::Mutant;
 
 /// What is checked of a command.
 #[derive(Debug, Clone, Copy)]
@@ -55,9 +56,17 @@ enum Need {
 impl Call<'_> {
     /// Runs the checks of the command, the policy last.
     pub(super) fn check(&mut self) -> Step {
-        if let Need::Nothing = self.pre_check()? {
-            return Ok(());
+        let is_about_job = matches!(self.command.check, Check::JobId | Check::Job | Check::RunningJob);
+        if is_about_job && self.sim.mutant(Mutant::RightsBeforeArguments) {
+            self.must_be_allowed()?;
         }
+        match self.pre_check()? {
+            Need::Nothing => Ok(()),
+            Need::Right => self.must_be_allowed(),
+        }
+    }
+
+    fn must_be_allowed(&mut self) -> Step {
         let submitter = self.job.as_ref().and_then(|job| self.sim.jobs().meta(job)).map(JobMeta::submitter);
         let submitter = submitter
             .map_or_else(Person::default, |submitter| Person::new(&submitter.name, &submitter.org, &submitter.role));
@@ -124,7 +133,7 @@ impl Call<'_> {
 
     fn role_among(&mut self, roles: &[&str], refusal: &str) -> Step<Need> {
         let (_, _, role) = self.user();
-        if roles.contains(&role) {
+        if roles.contains(&role) || self.sim.mutant(Mutant::RolesIgnored) {
             return Ok(Need::Nothing);
         }
         let refusal = format!("{refusal} for {role}");
@@ -140,7 +149,9 @@ impl Call<'_> {
             return self.refuse_with(&format!("invalid job_id {id}"), &MetaStatus::InvalidJobId, &id);
         }
         // That there is such a job in another study is nobody's business, not even the project admin's.
-        if self.sim.jobs().meta(&id).is_none_or(|meta| meta.study() != self.study()) {
+        let all_studies = self.sim.mutant(Mutant::JobsOfAllStudies);
+        let is_hidden = |meta: &JobMeta| meta.study() != self.study() && !all_studies;
+        if self.sim.jobs().meta(&id).is_none_or(is_hidden) {
             return self.refuse_with(&format!("no such job: {id}"), &MetaStatus::InvalidJobId, &id);
         }
         self.job = Some(id);

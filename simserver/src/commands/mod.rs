@@ -48,6 +48,7 @@ pub use jobs::{Checked, Submission, check_archive, finish};
 pub use table::{Command, Confirm, commands};
 
 use crate::core::{Sim, Ticket};
+use crate::mutants::Mutant;
 use call::{Call, Step, Stop};
 use request::Request;
 use targets::Targets;
@@ -127,7 +128,9 @@ fn execute(
     let words = line::words(line);
     let word = words.first().map_or("", String::as_str);
     let Some(command) = table::find(word) else {
-        reply.push_error(format!("Unknown command \"{word}\""));
+        if !sim.mutant(Mutant::UnknownCommandSilent) {
+            reply.push_error(format!("Unknown command \"{word}\""));
+        }
         return (reply, Duration::ZERO, None);
     };
     let mut call = Call {

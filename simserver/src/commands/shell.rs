@@ -11,6 +11,7 @@ use super::ids;
 use crate::core::argparse::{Count, Parser};
 use crate::core::shell::{self, Place};
 use crate::core::{SiteReply, SiteRequest};
+use crate::mutants::Mutant;
 
 /// Files that commands other than `ls` may show, by their ends.
 const TEXT_FILES: [&str; 7] = [".txt", ".log", ".json", ".csv", ".sh", ".config", ".py"];
@@ -117,7 +118,13 @@ fn extension(file: &str) -> &str {
 
 /// Runs the command on its target.
 pub(super) fn run(call: &mut Call<'_>) -> Step {
-    let Some(command) = call.shell.clone() else { return Err(Stop::Done) };
+    let Some(mut command) = call.shell.clone() else { return Err(Stop::Done) };
+    if call.sim.mutant(Mutant::TailIsHead) && command.line.starts_with("tail") {
+        command.line.replace_range(..4, "head");
+    }
+    if call.sim.mutant(Mutant::GrepIgnoresCase) && command.line.starts_with("grep") {
+        command.line.insert_str(4, " -i");
+    }
     if command.target == "server" {
         let place = Place { files: call.sim.files(), clock: call.sim.clock(), now: call.now };
         let text = shell::execute(&command.line, place, |_| None)?.map_err(|failure| Stop::Exception(failure.0))?;

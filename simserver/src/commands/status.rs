@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::call::{Call, Step};
 use super::targets::TargetKind;
 use crate::core::{SiteAnswer, SiteReply, SiteRequest};
+use crate::mutants::Mutant;
 
 /// Shows the server, its clients, and what the clients do.
 pub(super) fn check_status(call: &mut Call<'_>) -> Step {
@@ -41,7 +42,7 @@ fn server_status(call: &mut Call<'_>) {
         jobs.row_with_meta([job_id, app], meta);
     }
     call.reply.push_table(jobs);
-    let count = call.sim.sites().iter().len();
+    let count = call.sim.sites().iter().len() + usize::from(call.sim.mutant(Mutant::ClientCountWrong));
     call.reply.push_string(format!("Registered clients: {count} "));
     if count == 0 {
         return;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::jobs::behaviour::Rule;
 use crate::jobs::lifecycle::JobSettings;
+use crate::mutants::Mutants;
 
 use super::{LocalTime, Policy, StudyRegistry, VirtualFiles, Workspace};
 
@@ -58,6 +59,8 @@ pub struct SimConfig {
     pub local_time: LocalTime,
     /// The release to behave like.
     pub release: Release,
+    /// Rules that are broken; none.
+    pub mutants: Mutants,
 }
 
 impl SimConfig {
@@ -75,6 +78,7 @@ impl SimConfig {
             rules: Vec::new(),
             local_time: LocalTime::UTC,
             release: Release::default(),
+            mutants: Mutants::NONE,
         }
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) org: &'a str,
     pub(super) roots: &'a [Certificate],
     pub(super) requires_signed_jobs: bool,
+    /// Nobody asks for signatures ([`Mutant::UnsignedRuns`](crate::Mutant::UnsignedRuns)).
+    pub(super) unsigned_runs: bool,
 }
 
 impl Federation for Surroundings<'_> {
@@ -54,6 +56,9 @@ impl Federation for Surroundings<'_> {
     }
 
     fn requires_signed_jobs(&self, participant: &str) -> bool {
+        if self.unsigned_runs {
+            return false;
+        }
         if participant == SERVER_SITE {
             return self.requires_signed_jobs;
         }

@@ -14,6 +14,7 @@ use flare_wire::{Moment, PrivateKey, PublicKey, Randomness};
 
 use super::passes::Passes;
 use super::remembered::Remembered;
+use crate::mutants::{Mutant, Mutants};
 
 /// How long a challenge waits for its registration (`max_reg_duration`).
 const MAX_REGISTRATION: Duration = Duration::from_secs(60);
@@ -81,14 +82,19 @@ impl Identity {
         name: &str,
         nonce: &str,
         proof: &Proof<'_>,
+        mutants: Mutants,
     ) -> bool {
         let Some(leaf) = chain.first() else { return false };
-        if verify_chain(chain, &self.roots, now).is_err()
+        let is_foreign = verify_chain(chain, &self.roots, now).is_err();
+        if is_foreign && !mutants.has(Mutant::LoginForeignCertificate)
             || !leaf.allows_digital_signature()
             || leaf.common_name().is_empty()
             || leaf.common_name() != name
         {
             return false;
+        }
+        if mutants.has(Mutant::LoginUnsigned) {
+            return true;
         }
         let text = proof_text(name, nonce);
         leaf.public_key().is_ok_and(|key| match proof {
@@ -149,7 +155,10 @@ impl Registrations {
     }
 
     /// The nonce that waits for `origin`; it is used up.
-    fn take(&mut self, now: Moment, origin: &str) -> Option<String> {
+    fn take(&mut self, now: Moment, origin: &str, mutants: Mutants) -> Option<String> {
+        if mutants.has(Mutant::ChallengeReusable) {
+            return self.pending.get(origin).map(|pending| pending.nonce.clone());
+        }
         self.pending.remove(origin).filter(|pending| now < pending.until).map(|pending| pending.nonce)
     }
 
@@ -162,15 +171,16 @@ impl Registrations {
         request: &RegisterRequest,
         project: &str,
         disabled: &[String],
+        mutants: Mutants,
         identity: &Identity,
         random: &mut Randomness,
     ) -> Result<Option<RegisterReply>, RegistrationRefusal> {
-        let nonce = self.take(now, origin).ok_or(RegistrationRefusal::NoChallenge)?;
-        if request.project_name != project {
+        let nonce = self.take(now, origin, mutants).ok_or(RegistrationRefusal::NoChallenge)?;
+        if request.project_name != project && !mutants.has(Mutant::RegisterAnyProject) {
             return Err(RegistrationRefusal::WrongProject);
         }
         let name = &request.client_name;
-        if disabled.contains(name) {
+        if disabled.contains(name) && !mutants.has(Mutant::DisabledAdminRegisters) {
             return Err(RegistrationRefusal::Disabled(name.clone()));
         }
         if request.client_type != ADMIN_CLIENT_TYPE {
@@ -178,7 +188,7 @@ impl Registrations {
         }
         let Ok(chain) = Certificate::chain_from_pem(&request.certificate) else { return Ok(None) };
         let accepted = chain.first().is_some_and(Certificate::allows_client_auth)
-            && identity.verify(now, &chain, name, &nonce, &Proof::Raw(&request.signature));
+            && identity.verify(now, &chain, name, &nonce, &Proof::Raw(&request.signature), mutants);
         if !accepted {
             return Ok(None);
         }

@@ -30,6 +30,7 @@ use crate::jobs::content::JobContent;
 use crate::jobs::lifecycle::{DownloadFile, JobSettings, Jobs};
 use crate::jobs::meta::JobMeta;
 use crate::jobs::store::StoredJob;
+use crate::mutants::{Mutant, Mutants};
 use process::Process;
 pub(crate) use registries::{ChangedRegistries, DISABLED_CLIENTS, STUDY_REGISTRY};
 
@@ -96,6 +97,7 @@ pub struct Sim {
     effects: VecDeque<Effect>,
     process: Process,
     changed: ChangedRegistries,
+    mutants: Mutants,
 }
 
 impl Sim {
@@ -115,6 +117,7 @@ impl Sim {
             rules,
             local_time,
             release,
+            mutants,
         } = config;
         let ServerConfig { org, key, chain, roots, policy, requires_signed_jobs, mut files, host } = server;
         let clock = local_time;
@@ -123,7 +126,7 @@ impl Sim {
         let sites = Sites::register(sites, &disabled_clients, now, &mut random);
         sites::log_joined(&mut files, &sites, now, clock);
         let passes = Passes::new(now);
-        let settings = JobSettings { offset: local_time.offset(), project: project.clone(), ..job_settings };
+        let settings = JobSettings { offset: local_time.offset(), project: project.clone(), mutants, ..job_settings };
         let mut stored = Jobs::new(settings, Behaviours::new(rules), now);
         for meta in jobs {
             stored.restore_job(without_archive(meta));
@@ -147,14 +150,25 @@ impl Sim {
             passes,
             registrations: Registrations::default(),
             admission: Admission::default(),
-            sessions: Sessions::new(passes),
+            sessions: Sessions::new(passes, mutants),
             random,
             waiting: BTreeMap::new(),
             tickets: 0,
             effects: VecDeque::new(),
             process: Process::Serves,
             changed: ChangedRegistries::default(),
+            mutants,
         })
+    }
+
+    /// True when a rule is broken on purpose.
+    pub(crate) const fn mutant(&self, mutant: Mutant) -> bool {
+        self.mutants.has(mutant)
+    }
+
+    /// The rules that are.
+    pub(crate) const fn mutants(&self) -> Mutants {
+        self.mutants
     }
 
     // ---- who may talk to the server --------------------------------------------------------------------------
@@ -166,7 +180,12 @@ impl Sim {
 
     /// Proves the server's identity to the endpoint `origin`, and starts its registration.
     pub fn challenge(&mut self, now: Moment, origin: &str, request: &ChallengeRequest) -> ChallengeReply {
-        self.registrations.challenge(now, self.passes, origin, request, &self.identity, &mut self.random)
+        let mut reply =
+            self.registrations.challenge(now, self.passes, origin, request, &self.identity, &mut self.random);
+        if self.mutant(Mutant::ServerProofWrong) {
+            reply.signature = self.identity.key.sign(&mut self.random, reply.nonce.as_bytes());
+        }
+        reply
     }
 
     /// Registers an admin client. `Ok(None)`: its certificate, name or signature is not accepted, which the real
@@ -186,6 +205,7 @@ impl Sim {
             request,
             &self.project,
             &self.disabled,
+            self.mutants,
             &self.identity,
             &mut self.random,
         )?;
@@ -203,7 +223,7 @@ impl Sim {
 
     /// True when a message with this token may come in: the server has signed it.
     pub fn admit(&mut self, token: &CellToken) -> bool {
-        self.admission.admit(token, &self.identity.public_key)
+        self.mutant(Mutant::CellTokenUnverified) || self.admission.admit(token, &self.identity.public_key)
     }
 
     /// Keeps a reply until `at`; gives it back when too many wait already.
@@ -227,7 +247,7 @@ impl Sim {
 
     /// Checks that the first certificate of `chain` belongs to `user` and that `proof` shows who has its key.
     pub(crate) fn proves_user(&self, now: Moment, chain: &[Certificate], user: &str, proof: &Proof<'_>) -> bool {
-        self.identity.verify(now, chain, user, "", proof)
+        self.identity.verify(now, chain, user, "", proof, self.mutants)
     }
 
     /// Opens a session for a user who has proved who he is; returns its token.
@@ -259,6 +279,9 @@ impl Sim {
     pub(crate) fn resume_session(&mut self, now: Moment, token: &str, origin: &str) -> Option<SessionToken> {
         let token = self.sessions.decode(token, &self.identity.public_key)?;
         if !self.has_session(now, &token) {
+            if self.mutant(Mutant::SessionsStayGone) {
+                return None;
+            }
             if token.cert_expiry.is_some_and(|expiry| now >= expiry) {
                 return None;
             }
@@ -282,6 +305,9 @@ impl Sim {
     /// True when the session of a token is there; this is no activity.
     pub(crate) fn check_session(&mut self, now: Moment, token: &str) -> bool {
         let token = self.sessions.decode(token, &self.identity.public_key);
+        if let Some(token) = token.as_ref().filter(|_| self.mutant(Mutant::CheckIsActivity)) {
+            self.sessions.mark_active(now, &token.session_id);
+        }
         token.is_some_and(|token| self.has_session(now, &token))
     }
 
@@ -298,6 +324,9 @@ impl Sim {
 
     /// Ends a session without telling its client.
     pub(crate) fn end_session(&mut self, id: &str) {
+        if self.mutant(Mutant::LogoutKeepsSession) {
+            return;
+        }
         self.sessions.end(id);
         self.downloads.end_session(id);
     }
@@ -316,6 +345,10 @@ impl Sim {
 
     /// Checks a right on the server; `submitter` is whose job it is about, or nobody.
     pub(crate) fn authorize(&self, right: &str, user: &Person, submitter: &Person) -> Result<(), String> {
+        if self.mutant(Mutant::ServerAllowsAll) {
+            return Ok(());
+        }
+        let submitter = if self.mutant(Mutant::EverybodyIsSubmitter) { user } else { submitter };
         self.policy.authorize(right, user, submitter, &self.org)
     }
 
@@ -351,6 +384,7 @@ impl Sim {
             org: &self.org,
             roots: &self.identity.roots,
             requires_signed_jobs: self.requires_signed_jobs,
+            unsigned_runs: self.mutants.has(Mutant::UnsignedRuns),
         };
         self.jobs.advance(now, &surroundings);
     }
@@ -381,6 +415,9 @@ impl Sim {
 
     /// A file was downloaded.
     pub(crate) fn finish_download(&mut self, now: Moment, reference: &str) {
+        if self.mutant(Mutant::DownloadForgotten) {
+            self.downloads.cancel(reference);
+        }
         self.downloads.finish(now, reference);
     }
 

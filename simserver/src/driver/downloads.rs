@@ -12,6 +12,7 @@ use super::{Driver, Outcome};
 use crate::core::Download;
 use crate::jobs::lifecycle::DownloadFile;
 use crate::members::Mail;
+use crate::mutants::Mutant;
 use crate::transfer::{PLAIN_PIECE, Source};
 
 impl Driver {
@@ -90,7 +91,10 @@ impl Driver {
                 }
                 PullReply::Eof { nonce: nonce.clone() }
             }
-            Ok(Some(data)) => {
+            Ok(Some(mut data)) => {
+                if self.mutant(Mutant::DownloadLosesByte) && data.len() < *max {
+                    data.pop();
+                }
                 let received = start + data.len() as u64;
                 PullReply::Data { data, received, cancel_capable: true }
             }

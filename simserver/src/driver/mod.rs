@@ -30,6 +30,7 @@ use crate::clock::{ClockMode, SimulatedClock};
 use crate::core::{Sim, Ticket, Timer};
 use crate::faults::Faults;
 use crate::members::{Mail, Members, Membership};
+use crate::mutants::{Mutant, Mutants};
 use crate::state::{Adopter, StateError, StateStore, Unwritten};
 use crate::transfer::{Sources, Uploads};
 use answers::unwritable;
@@ -45,6 +46,7 @@ pub(crate) struct Driver {
     uploads: Uploads,
     sources: Sources,
     faults: Arc<Faults>,
+    mutants: Mutants,
     life: watch::Sender<Life>,
     /// Takes archives into the state directory, when there is one.
     adopter: Option<Adopter>,
@@ -138,6 +140,7 @@ impl Driver {
         store: Option<StateStore>,
     ) -> Self {
         let time = SimulatedClock::new(mode, clock);
+        let mutants = sim.mutants();
         Self {
             clock,
             stamp: sim.stamp().to_headers(),
@@ -153,9 +156,10 @@ impl Driver {
             }),
             deadline_changed: Notify::new(),
             members: Arc::default(),
-            uploads: Uploads::new(scratch.path().to_owned()),
+            uploads: Uploads::new(scratch.path().to_owned(), mutants),
             sources: Sources::new(scratch.path().to_owned()),
             faults: Arc::default(),
+            mutants,
             life: watch::Sender::new(Life { ends: 0, was_killed: false, phase: Phase::Up }),
             _scratch: scratch,
         }
@@ -179,6 +183,11 @@ impl Driver {
     /// What is wrong with the connections.
     pub(crate) const fn faults(&self) -> &Arc<Faults> {
         &self.faults
+    }
+
+    /// True when a rule is broken on purpose.
+    pub(crate) const fn mutant(&self, mutant: Mutant) -> bool {
+        self.mutants.has(mutant)
     }
 
     /// Tells when the process ends and starts by itself.

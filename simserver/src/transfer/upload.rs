@@ -12,6 +12,8 @@ use flare_wire::transfer::TransferError;
 use flare_wire::transfer::upload::{Piece, PieceReply, UploadContext};
 use tempfile::{NamedTempFile, TempPath};
 
+use crate::mutants::{Mutant, Mutants};
+
 /// Uploads under way at the same time. A real server has no limit; each one costs an open file here.
 const MAX_UPLOADS: usize = 256;
 
@@ -33,6 +35,7 @@ const NO_PEER: &str = "MISSING_PEER_CONTEXT";
 #[derive(Debug)]
 pub(crate) struct Uploads {
     directory: PathBuf,
+    mutants: Mutants,
     open: Mutex<HashMap<String, Upload>>,
 }
 
@@ -76,8 +79,8 @@ pub(crate) struct Arrived {
 
 impl Uploads {
     /// Uploads that are kept in `directory` until they are done.
-    pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, open: Mutex::default() }
+    pub(crate) fn new(directory: PathBuf, mutants: Mutants) -> Self {
+        Self { directory, mutants, open: Mutex::default() }
     }
 
     /// Takes a piece.
@@ -87,7 +90,7 @@ impl Uploads {
         }
         let mut open = self.open();
         if open.contains_key(&piece.transaction) {
-            if piece.sequence == 0 {
+            if piece.sequence == 0 && !self.mutants.has(Mutant::UploadRestartable) {
                 return end(&mut open, &piece.transaction, BAD_REQUEST);
             }
         } else {
@@ -115,7 +118,8 @@ impl Uploads {
         if !piece.eof {
             return PieceOutcome::Answer(PieceReply::OK);
         }
-        let code = if upload.len == upload.context.file_size { PieceReply::OK } else { EXECUTION_EXCEPTION };
+        let is_whole = upload.len == upload.context.file_size || self.mutants.has(Mutant::ShortUploadAccepted);
+        let code = if is_whole { PieceReply::OK } else { EXECUTION_EXCEPTION };
         end(&mut open, &piece.transaction, code)
     }
 
@@ -169,7 +173,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
-            Self { uploads: Uploads::new(directory.path().to_owned()), _directory: directory }
+            Self { uploads: Uploads::new(directory.path().to_owned(), Mutants::NONE), _directory: directory }
         }
 
         fn take(&self, piece: Piece) -> PieceOutcome {
@@ -230,7 +234,7 @@ mod tests {
         assert_eq!(bench.code(Piece { has_peer_props: false, ..piece(0, b"", true, 0) }), NO_PEER);
         assert_eq!(bench.code(piece(1, b"", true, 0)), BAD_REQUEST);
         assert_eq!(bench.code(Piece { context: None, ..piece(0, b"", true, 0) }), BAD_REQUEST);
-        let nowhere = Uploads::new("/nowhere/at/all".into());
+        let nowhere = Uploads::new("/nowhere/at/all".into(), Mutants::NONE);
         assert!(matches!(
             nowhere.take(Moment::default(), piece(0, b"", true, 0)),
             PieceOutcome::Answer(EXECUTION_EXCEPTION)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use flare_simserver::ClockMode;
+use flare_simserver::{ClockMode, Mutant};
 
 use crate::exit;
 
@@ -26,6 +26,9 @@ pub(crate) enum Command {
     /// When the server accepts connections, it prints one line, {"port": ..., "scheme": ..., "kits": ...}, where
     /// `kits` is the directory that holds one startup kit per participant.
     Serve(ServeArguments),
+
+    /// List the mutants: rules of the real server that `serve --mutant` can break.
+    Mutants,
 }
 
 /// What both commands need.
@@ -89,4 +92,8 @@ pub(crate) struct ServeArguments {
     /// Make ids and tokens the same in every run.
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+
+    /// Break a rule of the real server on purpose; may be given several times. `flare-simserver mutants` lists them.
+    #[arg(long = "mutant", value_name = "NAME")]
+    pub(crate) mutants: Vec<Mutant>,
 }

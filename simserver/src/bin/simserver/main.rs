@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use args::{Arguments, Command};
+use flare_simserver::Mutant;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -19,6 +20,12 @@ fn main() -> ExitCode {
     let outcome = match &arguments.command {
         Command::Provision(provision) => provision::run(provision),
         Command::Serve(serve) => serve::run(serve),
+        Command::Mutants => {
+            for mutant in Mutant::ALL {
+                report::line(&format!("{mutant}  {}", mutant.breaks()));
+            }
+            Ok(())
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -53,6 +53,7 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
     if let Some(seed) = arguments.seed {
         builder = builder.seed(seed);
     }
+    builder = arguments.mutants.iter().fold(builder, |builder, mutant| builder.mutant(*mutant));
     let server = tokio::select! {
         server = builder.start() => server?,
         _ = terminate.recv() => return Ok(()),

@@ -4,6 +4,7 @@ use flare_wire::hci::MetaStatus;
 use serde_json::Value;
 
 use super::super::call::{Call, Step, Stop};
+use crate::mutants::Mutant;
 
 /// Aborts a job.
 pub(in crate::commands) fn abort_job(call: &mut Call<'_>) -> Step {
@@ -27,6 +28,7 @@ pub(in crate::commands) fn clone_job(call: &mut Call<'_>) -> Step {
     let (jobs, random) = call.sim.jobs_and_randomness();
     let gone = || Stop::Exception(format!("RuntimeError: no such job: {job_id}"));
     let clone = jobs.clone_job(&job_id, &by, now, random).ok_or_else(gone)?;
+    let clone = if call.sim.mutant(Mutant::CloneNamesOriginal) { job_id.clone() } else { clone };
     call.reply.push_string(format!("Cloned job {job_id} as: {clone}")).push_success("");
     call.reply.set_status(&MetaStatus::Ok, "").set_meta("job_id", clone);
     Ok(())

@@ -5,8 +5,10 @@ use flare_wire::hci::MetaStatus;
 use super::super::arguments::LIST_JOBS;
 use super::super::call::{Call, Step, Stop};
 use crate::jobs::lifecycle::SubmitRefusal;
+use crate::jobs::meta::DEFAULT_STUDY;
 use crate::jobs::store::ListQuery;
 use crate::jobs::submit_records::{Scope, SubmitToken};
+use crate::mutants::Mutant;
 
 /// Lists the jobs of the session's study.
 pub(in crate::commands) fn list_jobs(call: &mut Call<'_>) -> Step {
@@ -19,13 +21,16 @@ pub(in crate::commands) fn list_jobs(call: &mut Call<'_>) -> Step {
         Err(error) => return call.refuse(&MetaStatus::SyntaxError, &error.to_string()),
     };
     let (user, ..) = call.user();
+    let broken = |mutant| call.sim.mutant(mutant);
+    let study = if broken(Mutant::ListsDefaultStudy) { DEFAULT_STUDY } else { call.study() };
     let query = ListQuery {
-        study: call.study().to_owned(),
-        id_prefix: arguments.positional("job_id").first().cloned(),
-        name_prefix: arguments.text("-n").map(str::to_owned),
-        submitter: (arguments.flag("-u") && !user.is_empty()).then(|| user.to_owned()),
-        reverse: arguments.flag("-r"),
-        limit: arguments.integer("-m").unwrap_or_default(),
+        study: study.to_owned(),
+        id_prefix: arguments.positional("job_id").first().filter(|_| !broken(Mutant::IdPrefixIgnored)).cloned(),
+        name_prefix: arguments.text("-n").filter(|_| !broken(Mutant::NamePrefixIgnored)).map(str::to_owned),
+        submitter: (arguments.flag("-u") && !user.is_empty() && !broken(Mutant::OwnJobsIgnored))
+            .then(|| user.to_owned()),
+        reverse: arguments.flag("-r") && !broken(Mutant::ReverseIgnored),
+        limit: arguments.integer("-m").filter(|_| !broken(Mutant::LimitIgnored)).unwrap_or_default(),
     };
     let scope = token.map(|token| Scope { study: query.study.clone(), submitter: call.submitter(), token });
     let jobs = call.sim.jobs();

@@ -8,6 +8,7 @@ use super::super::arguments::GET_JOB_LOG;
 use super::super::call::{Call, Step};
 use super::super::log_config::{REFUSAL, is_log_config};
 use super::super::targets::TargetKind;
+use crate::mutants::Mutant;
 
 /// The log that is shown when none is named.
 const DEFAULT_LOG: &str = "log.txt";
@@ -22,6 +23,7 @@ pub(in crate::commands) fn get_job_log(call: &mut Call<'_>) -> Step {
     let word = |name: &str| arguments.positional(name).first().cloned();
     let target = word("target").unwrap_or_else(|| "server".to_owned());
     let file = word("log_file_name").unwrap_or_else(|| DEFAULT_LOG.to_owned());
+    let file = if call.sim.mutant(Mutant::LogFileIgnored) { DEFAULT_LOG.to_owned() } else { file };
     let jobs = call.sim.jobs();
     let logs = jobs.store().get(&job_id).map(|job| jobs.logs(job, &target, &file, call.now)).unwrap_or_default();
     call.reply.push_dict(logs).set_status(&MetaStatus::Ok, "");

@@ -26,6 +26,7 @@ use crate::jobs::definition::{JobDefinition, Refusal};
 use crate::jobs::lifecycle::{DownloadFile, NewJob, NotDone, SubmitRefusal};
 use crate::jobs::submit_records::SubmitToken;
 use crate::jobs::submitter::Submitter;
+use crate::mutants::Mutant;
 
 /// A job that a user may submit, and whose archive has to be looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +109,9 @@ pub fn finish(
     let submitted = checked.map_err(SubmitRefusal::Refused).and_then(|checked| {
         let Checked { definition, content, hash } = checked;
         let enrolled = sim.enrolled_sites(&study);
-        definition.check_study(&study, enrolled.as_deref()).map_err(SubmitRefusal::Refused)?;
+        if !sim.mutant(Mutant::ForeignSitesDeployed) {
+            definition.check_study(&study, enrolled.as_deref()).map_err(SubmitRefusal::Refused)?;
+        }
         let token = match (token, hash) {
             (Some(token), Some(hash)) => Some((token, hash.map_err(SubmitRefusal::Refused)?)),
             _ => None,

@@ -10,6 +10,7 @@ use super::request::{self, RequestedSites};
 use super::{is_visible, push};
 use crate::core::StudyRegistryError;
 use crate::core::argparse::{Arguments, Parser};
+use crate::mutants::Mutant;
 
 /// Hint of the commands that need a study which is there and visible.
 const VERIFY: &str = "Verify the study name or contact a project_admin.";
@@ -117,7 +118,7 @@ pub(in super::super) fn remove_study(call: &mut Call<'_>) -> Step {
             return Err(Failure::not_found(&study, "Verify the study name."));
         }
         let jobs = call.sim.jobs().store().iter().filter(|job| job.meta.study() == study).count();
-        if jobs > 0 {
+        if jobs > 0 && !call.sim.mutant(Mutant::StudyGoesWithJobs) {
             return Err(Failure::has_jobs(&study, jobs));
         }
         definitions.shift_remove(&study);
@@ -191,7 +192,9 @@ fn change(call: &mut Call<'_>, edit: impl FnOnce(&Call<'_>, &mut JsonObject) -> 
     });
     match changed {
         Ok((payload, registry)) => {
-            call.sim.change_studies(call.now, registry);
+            if !call.sim.mutant(Mutant::StudyChangeLost) {
+                call.sim.change_studies(call.now, registry);
+            }
             push(call, payload)
         }
         Err(failure) => push(call, failure.payload()),
@@ -212,7 +215,8 @@ fn refusal(error: &StudyRegistryError) -> String {
 fn visible<'a>(call: &Call<'_>, definitions: &'a mut JsonObject, study: &str) -> Result<&'a mut JsonObject, Failure> {
     let (name, org, role) = call.user();
     let known = call.sim.studies().and_then(|registry| registry.study(study));
-    let is_seen = known.is_some_and(|known| is_visible(known, name, org, role));
+    let shown_to_all = call.sim.mutant(Mutant::StudiesShownToAll);
+    let is_seen = known.is_some_and(|known| shown_to_all || is_visible(known, name, org, role));
     let definition = definitions.get_mut(study).and_then(Value::as_object_mut);
     // A study of which nothing at all is said counts as none.
     definition.filter(|definition| is_seen && !definition.is_empty()).ok_or_else(|| Failure::not_found(study, VERIFY))
@@ -223,7 +227,7 @@ fn must_own_sites(call: &Call<'_>, requested: &RequestedSites) -> Result<(), Fai
     for (org, sites) in requested {
         let foreign: Vec<&str> =
             sites.iter().map(String::as_str).filter(|site| !call.sim.is_site_of(site, org)).collect();
-        if !foreign.is_empty() {
+        if !foreign.is_empty() && !call.sim.mutant(Mutant::ForeignSitesEnrolled) {
             return Err(Failure::foreign_sites(&foreign, org));
         }
     }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::arguments;
 use super::call::{Call, Step};
 use crate::core::{Person, Study};
+use crate::mutants::Mutant;
 use failure::Failure;
 
 pub(super) use change::{
@@ -31,9 +32,10 @@ pub(super) fn list_studies(call: &mut Call<'_>) -> Step {
     }
     let (name, org, role) = call.user();
     let may_submit = call.sim.authorize("submit_job", &call.person(), &Person::default());
+    let shown_to_all = call.sim.mutant(Mutant::StudiesShownToAll);
     let studies = call.sim.studies().into_iter().flat_map(|registry| registry.iter());
     let mut names: Vec<&str> =
-        studies.filter(|(_, study)| is_visible(study, name, org, role)).map(|(name, _)| name).collect();
+        studies.filter(|(_, study)| shown_to_all || is_visible(study, name, org, role)).map(|(name, _)| name).collect();
     names.sort_unstable();
     let details: Vec<Value> = names.iter().map(|study| detail(study, role, may_submit.as_ref().err())).collect();
     let identity = json!({"name": name, "org": org, "role": role});
@@ -56,7 +58,8 @@ const SHOW_HINT: &str = "Verify the study name. If the study exists and you expe
 
 fn shown(call: &Call<'_>, name: &str) -> Option<Value> {
     let (user, org, role) = call.user();
-    let study = call.sim.studies()?.study(name).filter(|study| is_visible(study, user, org, role))?;
+    let shown_to_all = call.sim.mutant(Mutant::StudiesShownToAll);
+    let study = call.sim.studies()?.study(name).filter(|study| shown_to_all || is_visible(study, user, org, role))?;
     let site_orgs: JsonObject = study.site_orgs.iter().map(|(org, sites)| (org.clone(), json!(sites))).collect();
     Some(json!({"name": name, "site_orgs": site_orgs, "sites": study.sites(), "users": study.users}))
 }

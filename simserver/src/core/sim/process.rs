@@ -140,7 +140,7 @@ impl Sim {
         self.downloads = Downloads::default();
         self.registrations = Registrations::default();
         self.admission = Admission::default();
-        self.sessions = Sessions::new(self.passes);
+        self.sessions = Sessions::new(self.passes, self.mutants);
         self.waiting.clear();
         self.effects.clear();
         self.sites.lose_server();
@@ -151,7 +151,7 @@ impl Sim {
         self.process = Process::Serves;
         self.started = now;
         self.passes = Passes::new(now);
-        self.sessions = Sessions::new(self.passes);
+        self.sessions = Sessions::new(self.passes, self.mutants);
         self.jobs.restart(now);
         self.reread_studies();
         logs::server_started(&mut self.files, now, self.clock);

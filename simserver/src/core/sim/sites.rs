@@ -11,6 +11,7 @@ use crate::core::config::SiteBehaviour;
 use crate::core::shell::NotModelled;
 use crate::core::sites::{Absence, Around, Asker, SiteAnswer, SiteIndex, SiteRequest, Sites};
 use crate::core::{LocalTime, Site, VirtualFiles, logs};
+use crate::mutants::Mutant;
 
 impl Sim {
     /// Asks a site; `None` when it is not registered.
@@ -22,10 +23,18 @@ impl Sim {
         asker: Asker<'_>,
         timeout: Duration,
     ) -> Result<Option<SiteAnswer>, NotModelled> {
-        let version = self.release.version();
+        let version = if self.mutant(Mutant::VersionWrong) { "2.9.9" } else { self.release.version() };
+        let allows_all = self.mutant(Mutant::SitesAllowAll);
         let running = if matches!(request, SiteRequest::CheckStatus) { self.running_on(site) } else { Vec::new() };
-        let around =
-            Around { now, clock: self.clock, version, project: &self.project, random: &mut self.random, running };
+        let around = Around {
+            now,
+            clock: self.clock,
+            version,
+            project: &self.project,
+            random: &mut self.random,
+            running,
+            allows_all,
+        };
         self.sites.ask(site, request, asker, timeout, around)
     }
 
@@ -62,7 +71,9 @@ impl Sim {
         sites.sort_unstable_by(|left, right| right.cmp(left));
         for site in sites {
             let Some(name) = self.sites.get(site).map(|site| site.name().clone()) else { continue };
-            self.sites.forget(site, now);
+            if !self.mutant(Mutant::RemoveIgnored) {
+                self.sites.forget(site, now);
+            }
             self.log_left(now, &name);
         }
         self.jobs.sites_changed(now);
@@ -75,7 +86,14 @@ impl Sim {
         if !was_disabled {
             self.disabled.push(name.to_owned());
         }
-        let was_registered = self.sites.disable(name);
+        let registered = self.sites.find(name).filter(|_| self.mutant(Mutant::DisabledMayRejoin));
+        let was_registered = match registered {
+            Some(site) => {
+                self.sites.forget(site, now);
+                true
+            }
+            None => self.sites.disable(name),
+        };
         self.write_disabled(now);
         let tokens = u8::from(was_registered);
         self.log_of_clients(now, &format!("Client {name} disabled. Removed {tokens} active token(s)."));
@@ -88,7 +106,9 @@ impl Sim {
         let was_disabled = self.disabled.iter().any(|disabled| disabled == name);
         if was_disabled {
             self.disabled.retain(|disabled| disabled != name);
-            self.sites.enable(name, now);
+            if !self.mutant(Mutant::EnableIgnored) {
+                self.sites.enable(name, now);
+            }
             self.write_disabled(now);
         }
         let shown = if was_disabled { "True" } else { "False" };

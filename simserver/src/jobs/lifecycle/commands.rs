@@ -17,6 +17,7 @@ use crate::jobs::python::{ExceptionClass, PythonError, is_truthy};
 use crate::jobs::store::{ListQuery, Listing, StoredJob};
 use crate::jobs::submit_records::{Claimed, Scope, SubmitToken, TokenClaim};
 use crate::jobs::submitter::Submitter;
+use crate::mutants::Mutant;
 
 /// A job that was uploaded and found right.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,12 +67,16 @@ impl<H: Clone> Jobs<H> {
     pub fn submit(&mut self, new: NewJob<H>, now: Moment, random: &mut Randomness) -> Result<Submitted, SubmitRefusal> {
         let mut scope = None;
         let own_id = new.definition.meta.get("job_id").filter(|id| is_truthy(id)).and_then(Value::as_str);
-        let job_id = if let Some((token, content_hash)) = new.token {
-            let claimed_scope = Scope { study: new.study.clone(), submitter: new.submitter.clone(), token };
+        let token = new.token.filter(|_| !self.settings.mutants.has(Mutant::TokenMeansNothing));
+        let job_id = if let Some((token, content_hash)) = token {
+            let study = if self.mutant(Mutant::TokenIgnoresStudy) { String::new() } else { new.study.clone() };
+            let submitter =
+                if self.mutant(Mutant::TokenIgnoresUser) { Submitter::default() } else { new.submitter.clone() };
+            let claimed_scope = Scope { study, submitter, token };
             let name = new.definition.meta.get("name").filter(|name| is_truthy(name)).cloned();
             let claim = TokenClaim {
                 scope: claimed_scope.clone(),
-                content_hash,
+                content_hash: if self.mutant(Mutant::TokenIgnoresContent) { String::new() } else { content_hash },
                 job_name: name.unwrap_or_else(|| Value::from(new.definition.folder.as_str())),
                 job_folder_name: new.definition.folder.clone(),
             };
@@ -90,7 +95,7 @@ impl<H: Clone> Jobs<H> {
             study: new.study,
             submitter: new.submitter,
             folder: new.definition.folder,
-            custom_props: new.custom_props.filter(is_truthy),
+            custom_props: new.custom_props.filter(is_truthy).filter(|_| !self.mutant(Mutant::CustomPropsForgotten)),
             job_id: job_id.clone(),
         };
         let meta = JobMeta::submitted(new.definition.meta, &submission, now, self.settings.offset);
@@ -147,11 +152,16 @@ impl<H: Clone> Jobs<H> {
             return Aborted::BeforeRun(job_id);
         }
         if status.is_final() {
+            if self.mutant(Mutant::AbortChangesTheFinished) {
+                self.store.set_status(&job_id, JobStatus::Aborted, now);
+            }
             return Aborted::AlreadyOver(job_id);
         }
         match self.runs.get_mut(&job_id).map(|run| &mut run.phase) {
             Some(Phase::Running { aborted, .. }) => {
-                aborted.get_or_insert(now);
+                if !self.settings.mutants.has(Mutant::AbortIgnored) {
+                    aborted.get_or_insert(now);
+                }
                 Aborted::Signalled
             }
             _ => Aborted::NotRunning(job_id),
@@ -161,12 +171,18 @@ impl<H: Clone> Jobs<H> {
     /// Deletes a job that does not run, and turns its tokens into tombstones.
     pub fn delete(&mut self, job_id: &str, by: &Submitter, now: Moment) -> Deleted {
         let status = self.meta(job_id).map(JobMeta::status);
-        if matches!(status, Some(JobStatus::Dispatched | JobStatus::Running)) {
+        if matches!(status, Some(JobStatus::Dispatched | JobStatus::Running)) && !self.mutant(Mutant::DeletesTheRunning)
+        {
             return Deleted::Running(job_id.to_owned());
         }
-        self.store.remove(job_id);
+        if !self.mutant(Mutant::DeletedStays) {
+            self.store.remove(job_id);
+        }
         self.abandoned_logs.remove(job_id);
-        let records = self.records.mark_deleted(job_id, by, now).len();
+        let mut records = self.records.mark_deleted(job_id, by, now).len();
+        if self.mutant(Mutant::TombstonesForgotten) {
+            records = self.records.forget(job_id);
+        }
         self.wake(now);
         Deleted::Done { job_id: job_id.to_owned(), records }
     }
@@ -175,6 +191,8 @@ impl<H: Clone> Jobs<H> {
     pub fn clone_job(&mut self, job_id: &str, by: &Submitter, now: Moment, random: &mut Randomness) -> Option<String> {
         let job = self.store.get(job_id)?;
         let new_id = random.uuid();
+        let original = job.meta.submitter();
+        let by = if self.mutant(Mutant::CloneKeepsSubmitter) { &original } else { by };
         let meta = job.meta.cloned(by, &new_id, now, self.settings.offset);
         let clone = StoredJob::new(meta, Arc::clone(job.content()), job.archive.clone());
         self.store.insert(clone);
@@ -195,7 +213,7 @@ impl<H: Clone> Jobs<H> {
     /// [`NotDone`].
     pub fn download(&self, job_id: &str) -> Result<Vec<DownloadFile<H>>, NotDone> {
         let job = self.store.get(job_id).ok_or_else(|| NotDone::Unknown(job_id.to_owned()))?;
-        if !job.meta.status().is_final() {
+        if !job.meta.status().is_final() && !self.mutant(Mutant::DownloadsTheUnfinished) {
             return Err(NotDone::NotDone(job_id.to_owned()));
         }
         let workspace = job.workspace().map(<[_]>::to_vec);
@@ -239,6 +257,9 @@ impl<H: Clone> Jobs<H> {
             Value::from(format!("reset the server error stats for job: {job_id}"))
         });
         run.reset.extend(sites.iter().map(|site| (*site).to_owned()));
+        if self.settings.mutants.has(Mutant::ResetErrorsIgnored) {
+            run.reset.clear();
+        }
         let silent = &run.plan.silent_sites;
         Some(RunReport::gather(of_server, sites.iter().copied(), |site| {
             (!silent.contains(site)).then(|| serde_json::json!({"status": "OK"}))

@@ -32,6 +32,7 @@ use super::behaviour::Behaviours;
 use super::meta::{JobMeta, JobStatus};
 use super::store::{JobStore, StoredJob};
 use super::submit_records::{Scope, SubmitRecord, SubmitRecords};
+use crate::mutants::Mutant;
 use run::Run;
 
 pub use answers::{Aborted, Deleted, DownloadFile, IdRefusal, NotDone, SubmitRefusal};
@@ -101,6 +102,11 @@ impl<H: Clone> Jobs<H> {
         }
         (self.started, self.runner_free, self.pass_due) = (now, now, None);
         self.wake(now);
+    }
+
+    /// True when a rule is broken on purpose.
+    const fn mutant(&self, mutant: Mutant) -> bool {
+        self.settings.mutants.has(mutant)
     }
 
     /// Rules of the runs to come; those that run keep theirs.

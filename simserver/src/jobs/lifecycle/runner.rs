@@ -13,6 +13,7 @@ use crate::jobs::definition::{SERVER_SITE, is_all_sites, participants};
 use crate::jobs::federation::{Federation, Reach, SiteView};
 use crate::jobs::meta::{JobMeta, JobStatus};
 use crate::jobs::scheduler::{Ready, ResourceCheck, Surroundings, run_pass};
+use crate::mutants::Mutant;
 
 impl<H: Clone> Jobs<H> {
     /// When [`advance`](Self::advance) next has something to do.
@@ -86,9 +87,12 @@ impl<H: Clone> Jobs<H> {
         let (policy, offset) = (self.settings.policy, self.settings.offset);
         let pass = run_pass(&policy, self.store.waiting(), &mut view, now, offset);
         let took = if view.hung { self.settings.timings.hanging_check } else { std::time::Duration::ZERO };
+        let unnoted = self.mutant(Mutant::ScheduleUnnoted);
         for attempted in &pass.attempted {
             self.store.update(&attempted.job_id, |job| {
-                job.meta.set_schedule(&attempted.schedule);
+                if !unnoted {
+                    job.meta.set_schedule(&attempted.schedule);
+                }
                 if attempted.given_up {
                     job.meta.set_status(JobStatus::CanNotSchedule, now);
                 }
@@ -126,10 +130,13 @@ impl<H: Clone> Jobs<H> {
         };
         let sites: Vec<String> = assignments.iter().map(|assignment| assignment.site.clone()).collect();
         let plan = self.behaviours.plan(&job.meta, job.content(), &sites);
+        let unnoted = self.mutant(Mutant::ScheduleUnnoted);
         self.store.update(&ready.job_id, |job| {
             job.meta.set_status(JobStatus::Dispatched, now);
             job.meta.set_deploy_detail(&detail);
-            job.meta.set_schedule(&ready.schedule);
+            if !unnoted {
+                job.meta.set_schedule(&ready.schedule);
+            }
         });
         let at = now + self.settings.timings.start;
         self.runner_free = at;
@@ -169,17 +176,22 @@ impl<H: Clone> Jobs<H> {
         let Some(job) = self.store.get(job_id) else { return };
         let workspace =
             workspace_entries(&job.meta, &run.app, job.content().apps.get(&run.app), &self.log_of(&run, now));
-        let errors: Vec<(String, Vec<u8>)> = if run.was_aborted() {
+        let errors: Vec<(String, Vec<u8>)> = if run.was_aborted() || self.mutant(Mutant::ErrorLogLost) {
             Vec::new()
         } else {
             let errors = run.plan.ending.site_errors();
             errors.iter().map(|(site, text)| (format!("ERRORLOG_{site}"), format!("{text}\n").into_bytes())).collect()
         };
+        let status = match run.final_status() {
+            JobStatus::Completed if self.mutant(Mutant::WrongStatusWord) => JobStatus::from("FINISHED:OK"),
+            JobStatus::ExecutionException if self.mutant(Mutant::FailureIsSuccess) => JobStatus::Completed,
+            status => status,
+        };
         self.store.update(job_id, |job| {
             let details = job.details_mut();
             details.workspace = Some(workspace);
             details.components.extend(errors);
-            job.meta.set_status(run.final_status(), now);
+            job.meta.set_status(status, now);
         });
     }
 }
@@ -211,6 +223,10 @@ impl<F: Federation, H> Surroundings for View<'_, F, H> {
         self.federation.enrolled_sites(study)
     }
 
+    fn mutant(&self, mutant: Mutant) -> bool {
+        self.jobs.settings.mutants.has(mutant)
+    }
+
     fn check_resources(&mut self, site: &str, _job: &JobMeta, requirement: &JsonObject) -> ResourceCheck {
         let enough = self.sites.iter().find(|view| view.name == site).is_some_and(|view| {
             self.hung |= view.reach == Reach::Hanging;
@@ -218,6 +234,10 @@ impl<F: Federation, H> Surroundings for View<'_, F, H> {
             let wanted = requirement.get("num_of_gpus").and_then(Value::as_u64).unwrap_or_default();
             view.reach == Reach::Alive && wanted <= view.gpus.saturating_sub(held)
         });
-        if enough { ResourceCheck::Enough } else { ResourceCheck::NotEnough(String::new()) }
+        if enough || self.jobs.settings.mutants.has(Mutant::ResourcesIgnored) {
+            ResourceCheck::Enough
+        } else {
+            ResourceCheck::NotEnough(String::new())
+        }
     }
 }

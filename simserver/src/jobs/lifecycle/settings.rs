@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::tz::Offset;
 
 use crate::jobs::scheduler::SchedulerPolicy;
+use crate::mutants::Mutants;
 
 /// How often the real server's runner looks at the waiting jobs.
 const TICK: Duration = Duration::from_secs(1);
@@ -61,6 +62,8 @@ pub struct JobSettings {
     pub project: String,
     /// Where the real server would keep its jobs; shown in one error.
     pub store_root: String,
+    /// Rules that are broken; those of the server, whatever is set here.
+    pub mutants: Mutants,
 }
 
 impl Default for JobSettings {
@@ -72,6 +75,7 @@ impl Default for JobSettings {
             offset: Offset::UTC,
             project: "example_project".to_owned(),
             store_root: "/tmp/nvflare/jobs-storage".to_owned(),
+            mutants: Mutants::NONE,
         }
     }
 }

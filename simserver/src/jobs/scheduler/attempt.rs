@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::jobs::definition::{SERVER_SITE, is_all_sites, participants};
 use crate::jobs::meta::JobMeta;
 use crate::jobs::python::{is_truthy, to_text};
+use crate::mutants::Mutant;
 
 /// What a site's resource manager says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub trait Surroundings {
     fn online_sites(&self) -> Vec<String>;
     /// The sites of a study; `None` for a study without a list of its own.
     fn enrolled_sites(&self, study: &str) -> Option<Vec<String>>;
+    /// True when a rule is broken on purpose.
+    fn mutant(&self, _mutant: Mutant) -> bool {
+        false
+    }
     /// Asks a site for resources.
     fn check_resources(&mut self, site: &str, job: &JobMeta, requirement: &JsonObject) -> ResourceCheck;
 }
@@ -117,6 +122,7 @@ pub fn attempt(meta: &JobMeta, surroundings: &mut impl Surroundings) -> Verdict 
     if let Some(site) = required.iter().find(|site| !is_enrolled(site)) {
         return outside(site);
     }
+    let required = if surroundings.mutant(Mutant::MandatoryIgnored) { Vec::new() } else { required };
     if let Some(site) = required.iter().find(|site| !applicable.iter().any(|(name, _)| name == *site)) {
         return Verdict::Retry(format!("missing required site {site}"));
     }
@@ -153,7 +159,7 @@ fn enough_sites(
     let min_sites = MinSites::of(meta, &one);
     match (&min_sites, min_sites.exceeds(applicable.len())) {
         (MinSites::Incomparable, _) => return Verdict::Stall,
-        (_, Some(true)) => {
+        (_, Some(true)) if !surroundings.mutant(Mutant::MinClientsIgnored) => {
             let (found, wanted) = (applicable.len(), min_sites.text());
             return Verdict::Retry(format!("connected sites ({found}) < min_sites ({wanted})"));
         }
@@ -182,14 +188,14 @@ fn enough_sites(
     }
     match min_sites.exceeds(start.len()) {
         None => return Verdict::Stall,
-        Some(true) => {
+        Some(true) if !surroundings.mutant(Mutant::MinClientsIgnored) => {
             let (found, wanted) = (start.len(), min_sites.text());
             let details = if details.is_empty() { String::new() } else { format!(". Details: {}", details.join("; ")) };
             return Verdict::Retry(format!(
                 "not enough sites have enough resources (ok sites {found} < min sites {wanted}){details}"
             ));
         }
-        Some(false) => {}
+        Some(_) => {}
     }
     if !lacking.is_empty() {
         // In the order in which the job requires them.

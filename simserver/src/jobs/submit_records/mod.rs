@@ -194,6 +194,12 @@ impl SubmitRecords {
         }
     }
 
+    /// Forgets that there were tokens of a deleted job, as no real server does; returns how many.
+    pub(crate) fn forget(&mut self, job_id: &str) -> usize {
+        let scopes = self.by_job.remove(job_id).unwrap_or_default();
+        scopes.iter().filter(|scope| self.records.remove(scope).is_some()).count()
+    }
+
     /// Turns the records of a deleted job into tombstones; returns the records that changed.
     pub fn mark_deleted(&mut self, job_id: &str, by: &Submitter, now: Moment) -> Vec<&SubmitRecord> {
         let scopes = self.by_job.get(job_id).cloned().unwrap_or_default();
