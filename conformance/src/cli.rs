@@ -18,6 +18,7 @@ use crate::bench::{self, BenchError, ServeArguments, TransferArguments};
 use crate::diff::{self, DiffArguments, MatrixArguments, Tally};
 use crate::finding::chain;
 use crate::methods::{self, TableArguments};
+use crate::mutants::{self, MutantsArguments, MutantsError};
 #[cfg(target_os = "linux")]
 use crate::real::{RealCommand, RealError};
 use crate::report::write_outcome;
@@ -69,6 +70,8 @@ enum Command {
     Seeds(SeedsArguments),
     /// Say every command as every administrator to two federations and compare their replies.
     Matrix(MatrixArguments),
+    /// Run the suite on simulators that each have one rule broken: a case has to fail on every one.
+    Mutants(MutantsArguments),
     /// Measure our client on the simulator beside a plain echo over TLS and WebSocket.
     Bench,
     /// The simulator's process that `bench` measures.
@@ -187,6 +190,7 @@ pub fn main(arguments: Arguments) -> Exit {
         Command::Trace(arguments) => written(trace::write(&arguments)),
         Command::Seeds(arguments) => written(seeds::write(&arguments)),
         Command::Matrix(arguments) => runtime.block_on(until_interrupted(matrix(arguments))),
+        Command::Mutants(arguments) => runtime.block_on(until_interrupted(judged(arguments))),
         Command::Bench => runtime.block_on(until_interrupted(measured(bench::run(&mut io::stdout())))),
         Command::BenchServe(arguments) => runtime.block_on(until_interrupted(measured(bench::serve(&arguments)))),
         Command::BenchTransfer(arguments) => runtime.block_on(until_interrupted(measured(bench::transfer(&arguments)))),
@@ -216,6 +220,16 @@ fn compared(tally: CaseResult<Tally>) -> Exit {
         Ok(Tally { different: 0, .. }) => Exit::Green,
         Ok(_) => Exit::Failed,
         Err(finding) => complain(Exit::Target, &finding),
+    }
+}
+
+async fn judged(arguments: MutantsArguments) -> Exit {
+    match mutants::run(&arguments, default_jobs(), &mut io::stdout()).await {
+        Ok(survivors) if survivors.is_empty() => Exit::Green,
+        Ok(_) => Exit::Failed,
+        Err(error @ MutantsError::Target(_)) => complain(Exit::Target, &error),
+        Err(error @ MutantsError::NotGreen(_)) => complain(Exit::Harness, &error),
+        Err(error @ MutantsError::Io(_)) => complain(Exit::File, &error),
     }
 }
 

@@ -24,6 +24,7 @@
 //! | `target`, `simulated`, `kits` | the subject of a run |
 //! | `runner`, `known`, `report`, `exit` | run cases, judge them by the known-failing list, report, exit code |
 //! | `dry_run` | what a run would do |
+//! | `mutants` | the suite on simulators that have a rule broken |
 //! | `methods` | the documented methods, and a table of what cases say about each |
 //! | `raw` | a peer that speaks the wire by hand |
 //! | `real` | bring a real federation up, and take it down (Linux) |
@@ -46,6 +47,7 @@ mod known;
 mod leftover;
 pub mod manifest;
 mod methods;
+mod mutants;
 mod need;
 mod raw;
 #[cfg(target_os = "linux")]

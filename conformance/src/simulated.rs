@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use flare_simserver::project::{Project, ProjectError, Role as SimRole, Scheme};
-use flare_simserver::{ClockMode, SimServer};
+use flare_simserver::{ClockMode, Mutant, SimServer};
 use tempfile::TempDir;
 
 use crate::finding::chain;
@@ -32,16 +32,17 @@ pub(crate) struct Simulator {
 impl Simulator {
     /// Starts a simulator on a free port: sites of two organisations, administrators of every role in both. Its jobs pass
     /// many times faster than real ones.
-    pub(crate) async fn start(scheme: &str) -> CaseResult<Self> {
-        Self::with_clock(scheme, ClockMode::Scaled(SPEED), SPEED).await
+    /// A `mutant` is a rule that is broken.
+    pub(crate) async fn start(scheme: &str, mutant: Option<Mutant>) -> CaseResult<Self> {
+        Self::with_clock(scheme, mutant, ClockMode::Scaled(SPEED), SPEED).await
     }
 
     /// The same, where time passes as it really does but for [`skip_time`](Self::skip_time).
-    pub(crate) async fn start_unhurried(scheme: &str) -> CaseResult<Self> {
-        Self::with_clock(scheme, ClockMode::Real, 1.0).await
+    pub(crate) async fn start_unhurried(scheme: &str, mutant: Option<Mutant>) -> CaseResult<Self> {
+        Self::with_clock(scheme, mutant, ClockMode::Real, 1.0).await
     }
 
-    async fn with_clock(scheme: &str, clock: ClockMode, speed: f64) -> CaseResult<Self> {
+    async fn with_clock(scheme: &str, mutant: Option<Mutant>, clock: ClockMode, speed: f64) -> CaseResult<Self> {
         let failed =
             |error: &(dyn std::error::Error + 'static)| Finding::harness(format!("simulator: {}", chain(error)));
         let scheme = [Scheme::Http, Scheme::Tcp].into_iter().find(|known| known.as_str() == scheme);
@@ -49,6 +50,7 @@ impl Simulator {
         let workspace = TempDir::new().map_err(|error| failed(&error))?;
         let project = project().map_err(|error| failed(&error))?.with_scheme(scheme);
         let builder = SimServer::builder().project(project).workspace(workspace.path()).clock(clock);
+        let builder = mutant.into_iter().fold(builder, flare_simserver::SimServerBuilder::mutant);
         let server = builder.start().await.map_err(|error| failed(&error))?;
         Ok(Self { server, speed, _workspace: workspace })
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use flare_client::{Session, StartupKit, Targets};
+use flare_simserver::Mutant;
 use flare_wire::fobs;
 use flare_wire::msgpack::{Value, field};
 use tokio::sync::Mutex;
@@ -34,6 +35,8 @@ pub struct Target {
     leftovers: std::sync::Mutex<Vec<Leftover>>,
     /// Kept so that it runs as long as the target is used.
     simulator: Option<Simulator>,
+    /// The rule that is broken there.
+    mutant: Option<Mutant>,
 }
 
 impl Target {
@@ -42,9 +45,17 @@ impl Target {
     /// # Errors
     /// [`TargetError`] when it cannot be started.
     pub async fn simulated(scheme: &str) -> Result<Self, TargetError> {
-        let simulator = Simulator::start(scheme).await?;
+        Self::mutated(scheme, None).await
+    }
+
+    /// The same with a rule broken.
+    ///
+    /// # Errors
+    /// [`TargetError`] when it cannot be started.
+    pub(crate) async fn mutated(scheme: &str, mutant: Option<Mutant>) -> Result<Self, TargetError> {
+        let simulator = Simulator::start(scheme, mutant).await?;
         let target = Self::open("simulated", "in-process simulator".to_owned(), &simulator.kits()?).await?;
-        Ok(Self { simulator: Some(simulator), allowed: Risk::ALL.into(), ..target })
+        Ok(Self { simulator: Some(simulator), mutant, allowed: Risk::ALL.into(), ..target })
     }
 
     /// The deployment that the kits in `folder` lead to. It is asked for its identity and release.
@@ -73,6 +84,7 @@ impl Target {
             shared: Mutex::default(),
             leftovers: std::sync::Mutex::default(),
             simulator: None,
+            mutant: None,
         })
     }
 
@@ -90,9 +102,14 @@ impl Target {
     /// When the simulator cannot be started.
     pub(crate) async fn alone(self: &Arc<Self>) -> CaseResult<Arc<Self>> {
         match self.simulator {
-            Some(_) => Ok(Arc::new(Self::simulated(&self.description.scheme).await.map_err(own_failed)?)),
+            Some(_) => Ok(Arc::new(Self::mutated(&self.description.scheme, self.mutant).await.map_err(own_failed)?)),
             None => Ok(Arc::clone(self)),
         }
+    }
+
+    /// The rule that is broken in the simulator, so that a case that starts another one breaks it there too.
+    pub(crate) const fn mutant(&self) -> Option<Mutant> {
+        self.mutant
     }
 
     /// How long it takes until so much time has passed on the target, whose clock may be fast.
@@ -123,6 +140,7 @@ impl Target {
             shared: Mutex::default(),
             leftovers: std::sync::Mutex::default(),
             simulator: None,
+            mutant: None,
         }
     }
 

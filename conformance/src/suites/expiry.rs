@@ -43,7 +43,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// A simulator of this case's own, so that no other case feels its time jump.
 async fn simulator(context: &Context) -> CaseResult<Simulator> {
-    Simulator::start_unhurried(&context.target().description().scheme).await
+    Simulator::start_unhurried(&context.target().description().scheme, context.target().mutant()).await
 }
 
 /// Waits for the announcement, and gives its text.

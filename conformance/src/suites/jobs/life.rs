@@ -502,7 +502,8 @@ async fn stats_with(
 
 async fn given_up(context: Context) -> CaseResult {
     // A simulator of this case's own, so that no other case feels its time jump.
-    let simulator = Simulator::start_unhurried(&context.target().description().scheme).await?;
+    let simulator =
+        Simulator::start_unhurried(&context.target().description().scheme, context.target().mutant()).await?;
     let mut owner = Owner::log_in_with(&context, &simulator.admin(Role::ProjectAdmin)?).await?;
     let found = async {
         let job = JobFolder::waiting(&unique("given-up")?)?;
