@@ -261,6 +261,12 @@ async fn run_to_the_end(context: &Context, owner: &mut Owner) -> CaseResult {
         format!("Job for {job_id} is already completed."),
         "aborting a job that is over"
     );
+    let after = session.get_job_meta(&job_id).await?;
+    ensure_eq!(
+        (&after.status, &after.duration),
+        (&meta.status, &meta.duration),
+        "the job after an abort that came too late"
+    );
 
     let place = TempDir::new().map_err(|error| Finding::harness(error.to_string()))?;
     let folder = session.download_job_result(&job_id).destination(place.path()).await?;
