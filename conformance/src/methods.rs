@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Deserialize;
@@ -95,9 +95,9 @@ pub(crate) struct TableArguments {
     /// Report of the simulator with our client.
     #[arg(long, value_name = "FILE", required = true)]
     simulated: Vec<PathBuf>,
-    /// What the official client's comparison found, by method (`compare.py --json`).
+    /// What the official client's comparison found, by method (`compare.py --json`); may be given several times.
     #[arg(long, value_name = "FILE")]
-    official: Option<PathBuf>,
+    official: Vec<PathBuf>,
     /// Where the table is written.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -131,6 +131,13 @@ struct Report {
     results: Vec<Outcome>,
 }
 
+/// What `compare.py` writes, among other things.
+#[derive(Deserialize)]
+struct Comparison {
+    #[serde(rename = "official client")]
+    methods: Tallies,
+}
+
 #[derive(Deserialize)]
 struct Outcome {
     state: String,
@@ -145,7 +152,7 @@ struct Outcome {
 pub(crate) fn write(arguments: &TableArguments) -> io::Result<()> {
     let real = read_reports(&arguments.real)?;
     let simulated = read_reports(&arguments.simulated)?;
-    let official = arguments.official.as_deref().map(read_official).transpose()?.unwrap_or_default();
+    let official = read_official(&arguments.official)?;
     fs::write(&arguments.output, table(&real, &simulated, &official))
 }
 
@@ -167,10 +174,17 @@ fn read_reports(paths: &[PathBuf]) -> io::Result<Tallies> {
     Ok(tallies)
 }
 
-/// The figures by method, whatever they are filed under.
-fn read_official(path: &Path) -> io::Result<Tallies> {
-    let files: BTreeMap<String, Tallies> = serde_json::from_slice(&fs::read(path)?)?;
-    Ok(files.into_values().flatten().collect())
+fn read_official(paths: &[PathBuf]) -> io::Result<Tallies> {
+    let mut tallies = Tallies::new();
+    for path in paths {
+        let comparison: Comparison = serde_json::from_slice(&fs::read(path)?)?;
+        for (method, found) in comparison.methods {
+            let tally = tallies.entry(method).or_default();
+            tally.passed += found.passed;
+            tally.failed += found.failed;
+        }
+    }
+    Ok(tallies)
 }
 
 fn table(real: &Tallies, simulated: &Tallies, official: &Tallies) -> String {
@@ -239,6 +253,18 @@ mod tests {
             }
         }
         problems
+    }
+
+    #[test]
+    fn comparisons_of_the_official_client_are_added_up_whatever_else_they_tell() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["one", "other"].map(|name| folder.path().join(name));
+        for path in &paths {
+            let text = r#"{"official client": {"list_jobs": {"passed": 2, "failed": 1}}, "left": "kits", "passed": 2, "failed": []}"#;
+            fs::write(path, text).unwrap();
+        }
+        let official = read_official(&paths).unwrap();
+        assert_eq!(official, Tallies::from([("list_jobs".to_owned(), Tally { passed: 4, failed: 2 })]));
     }
 
     #[test]
