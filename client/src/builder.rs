@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::{Clock, after};
 use crate::connection::Dialer;
 use crate::model::StudyName;
+use crate::observer::{Observed, Observer};
 use crate::session::{self, Opening, Session};
 use crate::startup_kit::StartupKit;
 use crate::{Error, Result};
@@ -39,6 +40,7 @@ pub struct SessionBuilder {
     command_timeout: Option<Duration>,
     reconnect_timeout: Duration,
     renews: bool,
+    observer: Option<Observer>,
 }
 
 impl SessionBuilder {
@@ -51,6 +53,7 @@ impl SessionBuilder {
             command_timeout: None,
             reconnect_timeout: RECONNECT_TIMEOUT,
             renews: true,
+            observer: None,
         }
     }
 
@@ -88,6 +91,37 @@ impl SessionBuilder {
     /// [`SessionExpired`](crate::ErrorKind::SessionExpired) from there on.
     pub fn renew(mut self, renews: bool) -> Self {
         self.renews = renews;
+        self
+    }
+
+    /// Calls `observe` with every message that the session sends and receives from here on, the login included.
+    ///
+    /// It is called by whoever waits for the message, in the task that called the session's method, and what takes long
+    /// in it holds that up. The messages hold **secrets**: the session's tokens, signatures, job content. Whoever shows
+    /// them to somebody sends them through `flare_wire::redact` first.
+    ///
+    /// ```no_run
+    /// # async fn example(kit: flare_client::StartupKit) -> flare_client::Result<()> {
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use std::sync::Arc;
+    /// use flare_client::{Observed, Session};
+    ///
+    /// let replies = Arc::new(AtomicUsize::new(0));
+    /// let counter = Arc::clone(&replies);
+    /// let session = Session::builder(kit)
+    ///     .observer(move |seen| {
+    ///         if matches!(seen, Observed::Received { .. }) {
+    ///             counter.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///     })
+    ///     .connect()
+    ///     .await?;
+    /// # session.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn observer(mut self, observe: impl Fn(Observed<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Observer::new(observe));
         self
     }
 
@@ -131,6 +165,7 @@ impl SessionBuilder {
             connect_timeout: self.connect_timeout,
             reconnect_timeout: self.reconnect_timeout,
             renews: self.renews,
+            observer: self.observer,
         };
         let opened = session::open(&opening, &kit, &self.study, deadline).await?;
         Ok(Session::new(opening, kit, self.study, command_timeout, opened))

@@ -79,6 +79,7 @@ mod connection;
 mod error;
 mod job_folder;
 mod model;
+mod observer;
 mod session;
 mod startup_kit;
 mod unpack;
@@ -86,8 +87,10 @@ mod verdict;
 
 pub use builder::SessionBuilder;
 pub use error::{Error, ErrorKind, Phase, Result};
+pub use flare_wire::cell::{Headers, Payload};
 pub use flare_wire::hci::{Item, JsonObject, MetaStatus, Reply};
 pub use model::*;
+pub use observer::Observed;
 pub use session::{
     Download, JobLogsQuery, JobUpdate, JobWatch, MonitorOptions, MonitorReturnCode, Progress, Session, SubmitJob,
     SystemRestart, SystemShutdown,

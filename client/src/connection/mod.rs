@@ -34,6 +34,7 @@ pub(crate) use admission::{Admission, admit};
 pub(crate) use dial::Dialer;
 
 use crate::clock::{Clock, after};
+use crate::observer::Observer;
 use crate::{Error, Phase};
 
 /// Requests that may wait for the task. It takes them as fast as they come, so this only has to cover a burst.
@@ -101,6 +102,7 @@ pub(crate) struct Connection {
     state: watch::Receiver<State>,
     /// Tells the task to close. Apart from the asks, so that it is heard also while the task opens a link.
     closing: Arc<Notify>,
+    observer: Option<Observer>,
 }
 
 impl Connection {
@@ -113,16 +115,17 @@ impl Connection {
         clock: Clock,
         mut random: Randomness,
         connect_timeout: Duration,
+        observer: Option<Observer>,
     ) -> Result<Self, Error> {
         let config = EndpointConfig::admin(&mut random);
         let (asks, waiting) = mpsc::channel(WAITING_REQUESTS);
         let (state, state_seen) = watch::channel(State::Open);
         let closing = Arc::new(Notify::new());
-        let seat = task::Seat { asks: waiting, state, closing: Arc::clone(&closing) };
+        let seat = task::Seat { asks: waiting, state, closing: Arc::clone(&closing), observer: observer.clone() };
         let mut task = task::Task::new(dialer, config, clock, random, connect_timeout, seat);
         let online = task.establish(after(connect_timeout)).await?;
         tokio::spawn(task.run(online));
-        Ok(Self { asks, state: state_seen, closing })
+        Ok(Self { asks, state: state_seen, closing, observer })
     }
 
     /// Sends a request and waits for its reply; `timeout` starts again whenever a part of either moves.
@@ -130,6 +133,17 @@ impl Connection {
     /// # Cancel safety
     /// Dropping the future forgets the request; the server may carry it out all the same.
     pub(crate) async fn request(&self, request: OutgoingRequest, timeout: Duration) -> Result<Box<Response>, Fault> {
+        let Some(observer) = &self.observer else { return self.request_unseen(request, timeout).await };
+        observer.sent(&request);
+        let answered = self.request_unseen(request, timeout).await;
+        match &answered {
+            Ok(response) => observer.received(response),
+            Err(fault) => observer.unanswered(fault),
+        }
+        answered
+    }
+
+    async fn request_unseen(&self, request: OutgoingRequest, timeout: Duration) -> Result<Box<Response>, Fault> {
         let (reply, answer) = oneshot::channel();
         self.ask(Ask::Request(Box::new(Pending { request, timeout, reply }))).await?;
         answer.await.unwrap_or_else(|_| Err(self.ended()))
@@ -140,12 +154,18 @@ impl Connection {
     /// # Cancel safety
     /// Dropping the future sends nothing.
     pub(crate) async fn notify(&self, request: OutgoingRequest) {
+        if let Some(observer) = &self.observer {
+            observer.sent(&request);
+        }
         // Nobody waits for what became of it.
         let _ = self.ask(Ask::Notify(Box::new(request))).await;
     }
 
     /// As [`notify`](Self::notify) without waiting for room: at worst the message is not sent.
     pub(crate) fn try_notify(&self, request: OutgoingRequest) {
+        if let Some(observer) = &self.observer {
+            observer.sent(&request);
+        }
         // Nobody waits for what became of it.
         let _ = self.asks.try_send(Ask::Notify(Box::new(request)));
     }

@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 
 use super::{Admission, Ask, Dialer, Fault, Pending, ServerStamp, State, within};
 use crate::clock::{Clock, after};
+use crate::observer::Observer;
 use crate::{Error, ErrorKind, Phase};
 
 /// How long a peer may take to close its side. Nothing depends on it: the link is dropped afterwards.
@@ -48,6 +49,7 @@ pub(super) struct Seat {
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) state: watch::Sender<State>,
     pub(super) closing: Arc<Notify>,
+    pub(super) observer: Option<Observer>,
 }
 
 /// A link that carries frames, and the state of the cell connection on it.
@@ -246,7 +248,12 @@ impl Task {
                 }
                 None
             }
-            Event::Request(request) => Some(End::Expired(expiry_text(&request))),
+            Event::Request(request) => {
+                if let Some(observer) = &self.seat.observer {
+                    observer.pushed(&request.headers, &request.payload);
+                }
+                Some(End::Expired(expiry_text(&request)))
+            }
             // The server leaves: it closes the link next, and until then answers nothing.
             Event::PeerLeft => None,
             _ => None,

@@ -110,7 +110,7 @@ fn dialer(count: usize) -> (Dialer, VecDeque<Server>) {
 }
 
 async fn open(dialer: Dialer) -> Result<Connection, Error> {
-    Connection::open(dialer, Clock::start(), Randomness::from_number(1), TIMEOUT).await
+    Connection::open(dialer, Clock::start(), Randomness::from_number(1), TIMEOUT, None).await
 }
 
 fn request(text: &str, streamed: bool) -> OutgoingRequest {

@@ -12,6 +12,7 @@ use crate::clock::{Clock, randomness};
 use crate::command::{CertLogin, Command, Commands};
 use crate::connection::{Connection, Dialer, admit};
 use crate::model::{CommandDescription, StudyName};
+use crate::observer::Observer;
 use crate::startup_kit::StartupKit;
 use crate::{Phase, Result, verdict};
 
@@ -25,6 +26,8 @@ pub(crate) struct Opening {
     pub(crate) reconnect_timeout: Duration,
     /// Whether the session logs in again when the server has ended it.
     pub(crate) renews: bool,
+    /// Who sees what is said.
+    pub(crate) observer: Option<Observer>,
 }
 
 /// An open connection with a login.
@@ -42,7 +45,8 @@ pub(crate) async fn open(opening: &Opening, kit: &StartupKit, study: &StudyName,
     let clock = opening.clock;
     let mut random = randomness()?;
     let patience = opening.connect_timeout.min(remaining(deadline));
-    let connection = Connection::open(opening.dialer.clone(), clock, random.fork(), patience).await?;
+    let observer = opening.observer.clone();
+    let connection = Connection::open(opening.dialer.clone(), clock, random.fork(), patience, observer).await?;
     let mut salts = random.fork();
     // Both signatures take a millisecond each. That of the login needs nothing from the server, so it is made while the
     // answer to the challenge is on its way.

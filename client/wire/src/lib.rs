@@ -3,6 +3,7 @@
 //! ```text
 //! hci        command lines, JSON replies            auth, certificate, sign    who is who
 //! transfer   uploads and downloads                  job                        words for where a job stands
+//! redact     messages as people may see them
 //! endpoint   one connection: handshake, requests and replies, streams, heartbeat
 //! stream     blobs as chunks: window, acknowledgements, repeats
 //! cell       messages: headers and payload          fobs, msgpack              encodings
@@ -65,6 +66,7 @@ pub mod job;
 pub mod link;
 pub mod msgpack;
 mod random;
+pub mod redact;
 mod sign;
 pub mod stream;
 mod time;
