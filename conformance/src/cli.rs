@@ -19,13 +19,16 @@ use crate::diff::{self, DiffArguments, MatrixArguments, Tally};
 use crate::finding::chain;
 use crate::methods::{self, TableArguments};
 use crate::mutants::{self, MutantsArguments, MutantsError};
+use crate::progress::Progress;
 #[cfg(target_os = "linux")]
 use crate::real::{RealCommand, RealError};
-use crate::report::write_outcome;
+use crate::report::{self, Rendered, ReportArguments, RunFacts, Shard, replace_file};
 use crate::requirement::{self, Requirement, Standing};
 use crate::seeds::{self, SeedsArguments};
 use crate::trace::{self, TraceArguments};
-use crate::{Case, CaseResult, Exit, KnownFailing, Level, Manifest, Report, Risk, Runner, Target, dry_run, suites};
+use crate::{
+    Case, CaseResult, Exit, KnownFailing, Level, Manifest, Report, Risk, Runner, Target, Transcripts, dry_run, suites,
+};
 
 /// Cases wait for sockets and signatures most of the time, so several per processor keep it busy without making a
 /// small server late.
@@ -61,6 +64,8 @@ enum Command {
     List(ListArguments),
     /// Say random command lines to two federations and compare their replies.
     Diff(DiffArguments),
+    /// Make readable forms of the reports of runs, and one report from the reports of the parts of a run.
+    Report(ReportArguments),
     /// Write a table of every documented method and argument from the reports of runs.
     Table(TableArguments),
     /// Write a table of every requirement, its cases, and what was last seen of them in the reports of runs.
@@ -105,6 +110,17 @@ struct RunArguments {
     /// Write the report as JSON to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    #[command(flatten)]
+    rendered: Rendered,
+    /// Run only the k-th of n parts of the cases; `report` makes one report from those of all parts.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+    /// Take the order of the cases and their random names from this number: the same number gives the same report.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Which cases get what went over the wire into the report, secrets removed.
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Transcripts::Failed)]
+    transcripts: Transcripts,
     /// How many cases run at the same time.
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -189,6 +205,10 @@ pub fn main(arguments: Arguments) -> Exit {
         Command::Table(arguments) => written(methods::write(&arguments)),
         Command::Trace(arguments) => written(trace::write(&arguments)),
         Command::Seeds(arguments) => written(seeds::write(&arguments)),
+        Command::Report(arguments) => match report::run(&arguments) {
+            Ok(reports) => Exit::of_all(reports.iter().map(Report::outcomes)),
+            Err(error) => complain(Exit::File, error.as_ref()),
+        },
         Command::Matrix(arguments) => runtime.block_on(until_interrupted(matrix(arguments))),
         Command::Mutants(arguments) => runtime.block_on(until_interrupted(judged(arguments))),
         Command::Bench => runtime.block_on(until_interrupted(measured(bench::run(&mut io::stdout())))),
@@ -258,10 +278,11 @@ async fn real(command: RealCommand) -> Exit {
 }
 
 async fn run(arguments: RunArguments) -> Exit {
-    let cases = match arguments.selection.select() {
+    let mut cases = match arguments.selection.select() {
         Ok(cases) => cases,
         Err(error) => return complain(Exit::Usage, &error),
     };
+    cases.retain(|case| arguments.shard.is_none_or(|shard| shard.has(case.id())));
     if arguments.dry_run {
         return arguments.tell(&cases);
     }
@@ -280,25 +301,27 @@ async fn run(arguments: RunArguments) -> Exit {
         Err(error) => return complain(Exit::File, error.as_ref()),
     };
     let jobs = arguments.jobs.unwrap_or_else(default_jobs);
-    let runner = Runner { jobs, time_limit: arguments.time_limit.map(Duration::from_secs), known };
+    let time_limit = arguments.time_limit.map(Duration::from_secs);
+    let runner = Runner { jobs, time_limit, known, seed: arguments.seed, transcripts: arguments.transcripts };
 
+    let mut facts = RunFacts::now();
+    facts.jobs = jobs.get();
+    facts.seed = arguments.seed;
+    facts.shard = arguments.shard;
+    facts.allowed = target.allowed().collect();
+    facts.manifest = target.manifest().release().to_string();
+    facts.selected = arguments.selection.words();
     let started = Instant::now();
-    let mut out = io::stdout().lock();
-    let outcomes = runner
-        .run(cases, &target, |outcome| {
-            // A closed pipe is no reason to stop: the report file is still wanted.
-            let _ = write_outcome(&mut out, outcome);
-        })
-        .await;
-    let report = Report::new(&target, outcomes, started.elapsed());
-    let _ = report.write_summary(&mut out);
-    drop(out);
-    if let Some(path) = &arguments.json
-        && let Err(error) = report.write_json(path)
-    {
-        return complain(Exit::File, &error);
+    let mut progress = Progress::start(cases.len());
+    let outcomes = runner.run(cases, &target, |outcome| progress.ended(outcome)).await;
+    progress.finish();
+    let report = Report::of_server(&target, facts, outcomes, started.elapsed());
+    // As for the lines before: a closed pipe is no reason to stop.
+    let _ = report.write_summary(&mut io::stdout().lock());
+    match arguments.write(&report) {
+        Ok(()) => Exit::of(report.outcomes()),
+        Err(error) => complain(Exit::File, &error),
     }
-    Exit::of(report.outcomes())
 }
 
 impl RunArguments {
@@ -314,6 +337,13 @@ impl RunArguments {
             _ if cases.is_empty() => Exit::Nothing,
             _ => Exit::Green,
         }
+    }
+
+    fn write(&self, report: &Report) -> io::Result<()> {
+        if let Some(path) = &self.json {
+            replace_file(path, &report.to_json()?)?;
+        }
+        self.rendered.write(std::slice::from_ref(report))
     }
 
     fn known(&self, target: &Target) -> Result<KnownFailing, Box<dyn Error>> {
@@ -379,6 +409,11 @@ fn list_requirements(out: &mut impl Write) -> io::Result<()> {
 }
 
 impl Selection {
+    /// What was asked for, for reports.
+    fn words(&self) -> Vec<String> {
+        self.cases.iter().cloned().chain(self.levels.iter().map(ToString::to_string)).collect()
+    }
+
     fn select(&self) -> Result<Vec<Case>, globset::Error> {
         let mut cases = suites::all();
         if !self.cases.is_empty() {

@@ -6,6 +6,7 @@ use flare_client::{Session, StartupKit, StudyName};
 
 use crate::kits::{AdminKit, RootKey};
 use crate::raw::DOOR;
+use crate::scope::Tap;
 use crate::{CaseResult, Finding, Home, Need, Target, Who};
 
 /// The surroundings of one case: the target it runs on.
@@ -86,7 +87,9 @@ impl Context {
         kit: &AdminKit,
         study: StudyName,
     ) -> CaseResult<flare_client::Result<Session>> {
+        let tap = Tap::new(&kit.user);
         let builder = Session::builder(StartupKit::open(&kit.path)?).study(study);
+        let builder = builder.observer(move |seen| tap.observe(seen));
         let turn = DOOR.acquire().await.map_err(|error| Finding::harness(error.to_string()))?;
         let connected = builder.connect().await;
         drop(turn);

@@ -68,6 +68,16 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// The exit for several runs: of what is not green the worst, and green only when every one is.
+    #[must_use]
+    pub fn of_all<'a>(runs: impl IntoIterator<Item = &'a [Outcome]>) -> Self {
+        const WORST_FIRST: [Exit; 4] = [Exit::Failed, Exit::Harness, Exit::Nothing, Exit::Green];
+        let exits: Vec<Self> = runs.into_iter().map(Self::of).collect();
+        WORST_FIRST.into_iter().find(|exit| exits.contains(exit)).unwrap_or(Self::Nothing)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())

@@ -15,32 +15,45 @@ pub type CaseResult<T = ()> = Result<T, Finding>;
 pub struct Finding {
     state: State,
     message: String,
+    /// What was expected and what was observed, where two values were compared.
+    comparison: Option<Box<(String, String)>>,
 }
 
 impl Finding {
+    fn new(state: State, message: impl Into<String>) -> Self {
+        Self { state, message: message.into(), comparison: None }
+    }
+
+    /// The subject gave something else than the requirement says.
+    pub fn differs(what: impl fmt::Display, expected: impl Into<String>, observed: impl Into<String>) -> Self {
+        let (expected, observed) = (expected.into(), observed.into());
+        let message = format!("{what}: expected {expected}, observed {observed}");
+        Self { comparison: Some(Box::new((expected, observed))), ..Self::fail(message) }
+    }
+
     /// The subject does not do what the requirement says.
     pub fn fail(message: impl Into<String>) -> Self {
-        Self { state: State::Fail, message: message.into() }
+        Self::new(State::Fail, message)
     }
 
     /// The case needs something that this target does not have.
     pub fn untestable(message: impl Into<String>) -> Self {
-        Self { state: State::Untestable, message: message.into() }
+        Self::new(State::Untestable, message)
     }
 
     /// The subject says that it does not have this feature.
     pub fn unsupported(message: impl Into<String>) -> Self {
-        Self { state: State::Unsupported, message: message.into() }
+        Self::new(State::Unsupported, message)
     }
 
     /// What was seen proves neither the requirement nor its opposite.
     pub fn indeterminate(message: impl Into<String>) -> Self {
-        Self { state: State::Indeterminate, message: message.into() }
+        Self::new(State::Indeterminate, message)
     }
 
     /// The suite itself failed: nothing is said about the subject.
     pub fn harness(message: impl Into<String>) -> Self {
-        Self { state: State::HarnessError, message: message.into() }
+        Self::new(State::HarnessError, message)
     }
 
     /// The state that this makes of the case.
@@ -53,6 +66,12 @@ impl Finding {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What was expected and what was observed, where the case compared two values.
+    #[must_use]
+    pub fn comparison(&self) -> Option<(&str, &str)> {
+        self.comparison.as_deref().map(|(expected, observed)| (expected.as_str(), observed.as_str()))
     }
 
     /// The same finding, with `what` was going on in front of its message.
@@ -112,10 +131,11 @@ macro_rules! ensure_eq {
         match (&$observed, &$expected) {
             (observed, expected) => {
                 if observed != expected {
-                    return Err($crate::Finding::fail(format!(
-                        "{}: expected {expected:?}, observed {observed:?}",
-                        format_args!($($what)+)
-                    )));
+                    return Err($crate::Finding::differs(
+                        format_args!($($what)+),
+                        format!("{expected:?}"),
+                        format!("{observed:?}"),
+                    ));
                 }
             }
         }
@@ -140,6 +160,7 @@ mod tests {
         let finding = compare("REJECT").unwrap_err();
         assert_eq!(finding.state(), State::Fail);
         assert_eq!(finding.message(), r#"reply to _logout: expected "OK", observed "REJECT""#);
+        assert_eq!(finding.comparison(), Some((r#""OK""#, r#""REJECT""#)));
     }
 
     #[test]

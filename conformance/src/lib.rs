@@ -9,7 +9,7 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let target = Arc::new(Target::simulated("http").await?);
-//! let runner = Runner { jobs: std::num::NonZero::new(8).unwrap(), time_limit: None, known: KnownFailing::simulated()? };
+//! let runner = Runner { known: KnownFailing::simulated()?, ..Runner::default() };
 //! let outcomes = runner.run(suites::all(), &target, |outcome| println!("{} {}", outcome.state, outcome.case)).await;
 //! # Ok(())
 //! # }
@@ -22,9 +22,11 @@
 //! | [`manifest`], `release` | which cases count for a release, and of which level they are |
 //! | `job_folder`, `leftover` | jobs that cases submit, and how they go again |
 //! | `target`, `simulated`, `kits` | the subject of a run |
-//! | `runner`, `known`, `report`, `exit` | run cases, judge them by the known-failing list, report, exit code |
 //! | `dry_run` | what a run would do |
 //! | `mutants` | the suite on simulators that have a rule broken |
+//! | `runner`, `scope`, `recorder`, `known`, `exit` | run cases, judge them by the known-failing list, exit code |
+//! | [`report`] | what a run found, as JSON, text, Markdown, JUnit, HTML and a badge |
+//! | `progress` | what is seen of a run while it goes on |
 //! | `methods` | the documented methods, and a table of what cases say about each |
 //! | `raw` | a peer that speaks the wire by hand |
 //! | `real` | bring a real federation up, and take it down (Linux) |
@@ -49,14 +51,17 @@ pub mod manifest;
 mod methods;
 mod mutants;
 mod need;
+mod progress;
 mod raw;
 #[cfg(target_os = "linux")]
 mod real;
+mod recorder;
 mod release;
-mod report;
+pub mod report;
 pub mod requirement;
 mod risk;
 mod runner;
+mod scope;
 mod seeds;
 mod simulated;
 mod state;
@@ -73,10 +78,10 @@ pub use known::{KnownFailing, KnownFailingError, KnownFailure};
 pub use manifest::{Level, Manifest, RoleUnderTest};
 pub use need::{Home, Need, Who};
 pub use release::{Release, ReleaseError};
-pub use report::{Report, TargetDescription};
+pub use report::{Outcome, Report, TargetDescription};
 pub use requirement::{Keyword, Requirement, SeedDocument, Source, Standing};
 pub use risk::Risk;
-pub use runner::{Outcome, Runner};
+pub use runner::{Runner, Transcripts};
 pub use state::State;
 pub use target::{Target, TargetError};
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use flare_simserver::Mutant;
 
-use crate::{Case, KnownFailing, Runner, State, Target, TargetError, suites};
+use crate::{Case, Runner, State, Target, TargetError, Transcripts, suites};
 
 /// Caps the time limit of every case: where a mutant makes cases wait in vain, there are many of them.
 const TIME_LIMIT: Duration = Duration::from_secs(15);
@@ -189,7 +189,7 @@ fn batches(cases: impl Iterator<Item = Case>) -> Vec<Vec<Case>> {
 
 /// Ids of the cases that fail. One whose outcome is something else than a verdict has noticed nothing.
 async fn failing(cases: Vec<Case>, target: &Arc<Target>, jobs: NonZeroUsize) -> Vec<String> {
-    let runner = Runner { jobs, time_limit: Some(TIME_LIMIT), known: KnownFailing::default() };
+    let runner = Runner { jobs, time_limit: Some(TIME_LIMIT), transcripts: Transcripts::None, ..Runner::default() };
     let outcomes = runner.run(cases, target, |_| ()).await;
     outcomes.into_iter().filter(|outcome| outcome.state == State::Fail).map(|outcome| outcome.case).collect()
 }

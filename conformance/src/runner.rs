@@ -6,71 +6,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use serde_json::Value;
+use clap::ValueEnum;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::{Case, Context, Finding, KnownFailing, Risk, State, Target};
-
-/// What became of one case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Outcome {
-    /// Id of the case.
-    #[serde(rename = "check")]
-    pub case: String,
-    /// What the case shows.
-    pub title: String,
-    /// Ids of the requirements it checks.
-    pub requirements: Vec<&'static str>,
-    /// Methods and arguments of the API document that it exercises.
-    pub exercises: Vec<&'static str>,
-    /// What became of it.
-    pub state: State,
-    /// How long it took, in milliseconds.
-    #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
-    pub duration: Duration,
-    /// What was expected and what was seen; nothing for a pass.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Why the known-failing list expects it to fail.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub known: Option<String>,
-}
-
-impl Outcome {
-    /// Something that cases made is still on the target.
-    fn of_clean_up(finding: &Finding) -> Self {
-        Self {
-            case: "clean-up".to_owned(),
-            title: "what cases made is removed at the end".to_owned(),
-            requirements: Vec::new(),
-            exercises: Vec::new(),
-            state: State::HarnessError,
-            duration: Duration::ZERO,
-            message: Some(finding.message().to_owned()),
-            known: None,
-        }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn for_test(case: &str, state: State) -> Self {
-        Self {
-            case: case.to_owned(),
-            title: "a case".to_owned(),
-            requirements: Vec::new(),
-            exercises: Vec::new(),
-            state,
-            duration: Duration::ZERO,
-            message: None,
-            known: None,
-        }
-    }
-}
-
-/// A tenth of a millisecond is as fine as timings over sockets are worth.
-fn milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    Value::from((duration.as_secs_f64() * 10_000.0).round() / 10.0).serialize(serializer)
-}
+use crate::scope::{Scope, mixed};
+use crate::{Case, Context, Finding, KnownFailing, Level, Outcome, Risk, State, Target};
 
 /// How cases are run.
 #[derive(Debug, Clone)]
@@ -81,11 +21,52 @@ pub struct Runner {
     pub time_limit: Option<Duration>,
     /// Which cases are expected to fail.
     pub known: KnownFailing,
+    /// Where the order of the cases and their random names come from. Without a seed the order is that of the suite, and
+    /// the names are those of the operating system.
+    pub seed: Option<u64>,
+    /// Which cases get the transcript of the wire into their outcome.
+    pub transcripts: Transcripts,
+}
+
+/// Which cases get the transcript of what went over the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Transcripts {
+    /// No case.
+    None,
+    /// Cases that did not pass.
+    #[default]
+    Failed,
+    /// Every case.
+    All,
+}
+
+impl Transcripts {
+    fn wanted(self, state: State) -> bool {
+        match self {
+            Self::None => false,
+            Self::Failed => state != State::Pass,
+            Self::All => true,
+        }
+    }
+}
+
+impl Default for Runner {
+    /// One case after the other, in the order of the suite, none expected to fail.
+    fn default() -> Self {
+        Self {
+            jobs: NonZeroUsize::MIN,
+            time_limit: None,
+            known: KnownFailing::default(),
+            seed: None,
+            transcripts: Transcripts::default(),
+        }
+    }
 }
 
 impl Runner {
     /// Runs `cases` on `target` and calls `progress` as each one ends: one class of
-    /// risk after the other, and those that need the target alone one at a time. The outcomes are in the order of the cases.
+    /// risk after the other, and those that need the target alone one at a time. Cases that get a target of their own
+    /// run beside all others. The outcomes are in the order of the cases.
     ///
     /// # Cancel safety
     /// Dropping the future aborts the cases that run.
@@ -96,33 +77,39 @@ impl Runner {
         mut progress: impl FnMut(&Outcome),
     ) -> Vec<Outcome> {
         let cases: Vec<Arc<Case>> = cases.into_iter().map(Arc::new).collect();
+        let order = self.order(&cases);
         let mut outcomes: Vec<Option<Outcome>> = cases.iter().map(|_| None).collect();
         let mut running = JoinSet::new();
         let mut started = HashMap::new();
         let mut left = Ok(());
-        for risk in Risk::ALL {
+        for stage in stages(target.can_be_had_alone()) {
             // What comes may end the target. A restart also brings a scheduler back that removing jobs has ended.
-            if risk == Risk::System {
+            if stage.risks == [Risk::System] {
                 left = target.clean_up().await;
             }
-            let alone = risk.is_exclusive() && !target.can_be_had_alone();
-            let jobs = if alone { 1 } else { self.jobs.get() };
-            let mut waiting = cases.iter().enumerate().filter(|(_, case)| case.risk() == risk);
+            let jobs = if stage.one_at_a_time { 1 } else { self.jobs.get() };
+            let in_turn =
+                stage.risks.iter().flat_map(|risk| order.iter().filter(|index| cases[**index].risk() == *risk));
+            let mut waiting = in_turn.copied();
             loop {
                 while running.len() < jobs
-                    && let Some((index, case)) = waiting.next()
+                    && let Some(index) = waiting.next()
                 {
+                    let case = &cases[index];
                     let limit = self.time_limit.unwrap_or(Duration::MAX).min(case.time_limit());
-                    let task = running.spawn(check(Arc::clone(case), Context::new(Arc::clone(target)), limit));
-                    started.insert(task.id(), (index, Instant::now()));
+                    let scope = Scope::new(case.id(), self.seed);
+                    let work = check(Arc::clone(case), Context::new(Arc::clone(target)), limit, Arc::clone(&scope));
+                    let task = running.spawn(Arc::clone(&scope).run(work));
+                    started.insert(task.id(), (index, scope, Instant::now()));
                 }
                 let Some(ended) = running.join_next_with_id().await else { break };
                 let (task, verdict) = match ended {
                     Ok((task, verdict)) => (task, verdict),
                     Err(error) => (error.id(), Err(broken(error))),
                 };
-                let (index, since) = started.remove(&task).expect("every task was entered when it was spawned");
-                let outcome = self.outcome(&cases[index], verdict, since.elapsed());
+                let (index, scope, since) = started.remove(&task).expect("every task was entered when it was spawned");
+                let level = target.manifest().level(cases[index].id());
+                let outcome = self.outcome(&cases[index], level, verdict, since.elapsed(), &scope);
                 progress(&outcome);
                 outcomes[index] = Some(outcome);
             }
@@ -137,22 +124,59 @@ impl Runner {
         outcomes
     }
 
-    fn outcome(&self, case: &Case, verdict: Result<(), Finding>, duration: Duration) -> Outcome {
-        let (state, message) = match verdict {
-            Ok(()) => (State::Pass, None),
-            Err(finding) => (finding.state(), Some(finding.message().to_owned())),
-        };
-        Outcome {
-            case: case.id().to_owned(),
-            title: case.title().to_owned(),
-            requirements: case.requirements().to_vec(),
-            exercises: case.exercised().to_vec(),
-            state: self.known.judge(case.id(), state),
-            duration,
-            message,
-            known: self.known.reason(case.id()),
+    /// The indices of the cases in the order in which they begin.
+    fn order(&self, cases: &[Arc<Case>]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..cases.len()).collect();
+        if let Some(seed) = self.seed {
+            order.sort_by_key(|index| mixed(seed, cases[*index].id()));
         }
+        order
     }
+
+    fn outcome(
+        &self,
+        case: &Case,
+        level: Option<Level>,
+        verdict: Result<(), Finding>,
+        duration: Duration,
+        scope: &Scope,
+    ) -> Outcome {
+        let mut outcome = Outcome::of(case, verdict);
+        outcome.state = self.known.judge(case.id(), outcome.state);
+        outcome.known = self.known.reason(case.id());
+        outcome.level = level;
+        outcome.duration = duration;
+        if outcome.state != State::Pass || self.transcripts == Transcripts::All {
+            let (transcript, redactor) = scope.recorder().develop();
+            for text in [&mut outcome.message, &mut outcome.expected, &mut outcome.observed].into_iter().flatten() {
+                *text = redactor.text(text).into_owned();
+            }
+            if self.transcripts.wanted(outcome.state) {
+                outcome.transcript = transcript;
+            }
+        }
+        outcome
+    }
+}
+
+/// Cases that run beside each other.
+struct Stage {
+    /// Their classes, in the order in which they begin.
+    risks: &'static [Risk],
+    one_at_a_time: bool,
+}
+
+/// The stages of a run. What only looks sees nothing of what others do to the same target. Where cases that need a target
+/// alone get one of their own, they take the longest and so begin first.
+fn stages(can_be_had_alone: bool) -> Vec<Stage> {
+    if can_be_had_alone {
+        return vec![
+            Stage { risks: &[Risk::System, Risk::Sites, Risk::Read], one_at_a_time: false },
+            Stage { risks: &[Risk::OwnObjects], one_at_a_time: false },
+        ];
+    }
+    let stage = |risks: &'static [Risk]| Stage { risks, one_at_a_time: risks.iter().any(|risk| risk.is_exclusive()) };
+    vec![stage(&[Risk::Read]), stage(&[Risk::OwnObjects]), stage(&[Risk::Sites]), stage(&[Risk::System])]
 }
 
 /// How often a case is run whose outcome proves nothing. What spoils it is rare: two such outcomes in a row are seen
@@ -160,14 +184,17 @@ impl Runner {
 const ATTEMPTS: usize = 3;
 
 /// Runs one case, unless the target lacks something it needs; again when what it found proves nothing.
-async fn check(case: Arc<Case>, context: Context, limit: Duration) -> Result<(), Finding> {
+async fn check(case: Arc<Case>, context: Context, limit: Duration, scope: Arc<Scope>) -> Result<(), Finding> {
     for need in case.needed() {
         context.target().require(*need)?;
     }
     let mut attempts = 1;
     loop {
         match tokio::time::timeout(limit, case.run(context.clone())).await {
-            Ok(Err(finding)) if finding.state() == State::Indeterminate && attempts < ATTEMPTS => attempts += 1,
+            Ok(Err(finding)) if finding.state() == State::Indeterminate && attempts < ATTEMPTS => {
+                attempts += 1;
+                scope.recorder().rewind();
+            }
             Ok(verdict) => return verdict,
             Err(_) => return Err(Finding::fail(format!("not finished after {} s", limit.as_secs_f64()))),
         }
@@ -200,7 +227,7 @@ mod tests {
     const JOBS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
     async fn run(cases: Vec<Case>, known: &str) -> Vec<(String, State, Option<String>)> {
-        let runner = Runner { jobs: JOBS, time_limit: None, known: KnownFailing::parse(known).unwrap() };
+        let runner = Runner { jobs: JOBS, known: KnownFailing::parse(known).unwrap(), ..Runner::default() };
         let target = Arc::new(Target::without_server("test"));
         let outcomes = runner.run(cases, &target, |_| ()).await;
         outcomes.into_iter().map(|outcome| (outcome.case, outcome.state, outcome.message)).collect()
@@ -248,6 +275,29 @@ mod tests {
         let needy = Case::new("a.needy", "needy", |_| async { Ok(()) }).needs([Need::ControlledTime]);
         let outcomes = run(vec![needy], "").await;
         assert_eq!(outcomes[0].1, State::Untestable);
+    }
+
+    #[test]
+    fn every_class_of_risk_runs_once_and_on_one_deployment_after_the_other() {
+        for alone in [true, false] {
+            let mut risks: Vec<Risk> = stages(alone).iter().flat_map(|stage| stage.risks).copied().collect();
+            risks.sort_unstable();
+            assert_eq!(risks, Risk::ALL);
+        }
+        let deployed = stages(false);
+        assert!(deployed.iter().zip(Risk::ALL).all(|(stage, risk)| stage.risks == [risk]));
+        assert!(deployed.iter().all(|stage| stage.one_at_a_time == stage.risks[0].is_exclusive()));
+    }
+
+    #[test]
+    fn a_seed_is_an_order_and_without_one_the_order_is_that_of_the_suite() {
+        let case = |index: usize| Arc::new(Case::new(format!("a.case-{index}"), "a case", |_| async { Ok(()) }));
+        let cases: Vec<Arc<Case>> = (0..50).map(case).collect();
+        let order = |seed| Runner { seed, ..Runner::default() }.order(&cases);
+        assert!(order(None).iter().copied().eq(0..50));
+        assert_eq!(order(Some(1)), order(Some(1)));
+        assert_ne!(order(Some(1)), order(Some(2)));
+        assert_ne!(order(Some(1)), order(None));
     }
 
     #[tokio::test]

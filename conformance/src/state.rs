@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The state of a case after a run. The states are never added up with each other: only [`State::Pass`] is a pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// The requirement holds.
@@ -58,6 +58,18 @@ impl State {
     #[must_use]
     pub const fn is_acceptable(self) -> bool {
         matches!(self, Self::Pass | Self::FailExpected | Self::Unsupported | Self::Untestable)
+    }
+
+    /// True when the case said whether the requirement holds.
+    #[must_use]
+    pub const fn is_verdict(self) -> bool {
+        matches!(self, Self::Pass | Self::Fail | Self::FailExpected | Self::PassUnexpected)
+    }
+
+    /// True when the subject does something else than the requirement, or the known-failing list, says.
+    #[must_use]
+    pub const fn is_divergence(self) -> bool {
+        matches!(self, Self::Fail | Self::FailExpected | Self::PassUnexpected)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::leftover::{self, Leftover};
 use crate::raw::{Identity, Peer, challenge, register, register_request, value};
 use crate::report::TargetDescription;
 use crate::simulated::Simulator;
-use crate::{CaseResult, Finding, Home, Need, Release, Risk, Who};
+use crate::{CaseResult, Finding, Home, Manifest, Need, Release, Risk, Who};
 
 /// What cases run on.
 #[derive(Debug)]
@@ -95,6 +95,11 @@ impl Target {
         self
     }
 
+    /// What cases may do to it: always to look.
+    pub(crate) fn allowed(&self) -> impl Iterator<Item = Risk> {
+        Risk::ALL.into_iter().filter(|risk| *risk == Risk::Read || self.allowed.contains(risk))
+    }
+
     /// A target for the case alone: another simulator like this one, or the deployment itself, where the runner runs
     /// such cases one at a time.
     ///
@@ -154,6 +159,12 @@ impl Target {
     #[must_use]
     pub fn release(&self) -> Option<Release> {
         self.description.version.as_deref()?.parse().ok()
+    }
+
+    /// The set of cases that counts for it.
+    #[must_use]
+    pub fn manifest(&self) -> &'static Manifest {
+        self.release().map_or_else(Manifest::newest, Manifest::of)
     }
 
     /// True when its release is this one or a later one. One that does not tell is taken as old: all do since 2.9.

@@ -31,10 +31,15 @@ pub(crate) struct TraceArguments {
 #[derive(Debug, Deserialize)]
 struct Report {
     target: Target,
-    /// When the run began, as a time or a day.
-    #[serde(default, alias = "date")]
-    started: Option<String>,
+    #[serde(default)]
+    run: Run,
     results: Vec<Outcome>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Run {
+    /// When the run began, as a time or a day.
+    started: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -94,7 +99,7 @@ pub(crate) fn write(arguments: &TraceArguments) -> io::Result<()> {
 
 /// The day that the report tells, or that on which its file was written.
 fn day(report: &Report, path: &Path) -> io::Result<Date> {
-    if let Some(day) = report.started.as_deref().and_then(|started| started.get(..10)?.parse().ok()) {
+    if let Some(day) = report.run.started.as_deref().and_then(|started| started.get(..10)?.parse().ok()) {
         return Ok(day);
     }
     let written = Timestamp::try_from(fs::metadata(path)?.modified()?).map_err(io::Error::other)?;
@@ -293,7 +298,10 @@ mod tests {
             let text = r#"{"target": {"kind": "deployed", "scheme": "http", "version": null}, "results": []"#;
             serde_json::from_str(&format!("{text}{started}}}")).unwrap()
         };
-        assert_eq!(day(&report(r#", "started": "2026-11-26T02:10:00Z""#), file.path()).unwrap(), date(2026, 11, 26));
+        assert_eq!(
+            day(&report(r#", "run": {"started": "2026-11-26T02:10:00Z"}"#), file.path()).unwrap(),
+            date(2026, 11, 26)
+        );
         let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
         let told = day(&report(""), file.path()).unwrap();
         assert!((today - told).get_days() <= 1, "{told}");

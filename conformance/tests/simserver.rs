@@ -14,8 +14,8 @@ async fn all_pass(scheme: &str) {
     let target = Arc::new(Target::simulated(scheme).await.expect("the simulator starts"));
     let runner = Runner {
         jobs: JOBS,
-        time_limit: None,
         known: KnownFailing::simulated().expect("the built-in list can be read"),
+        ..Runner::default()
     };
     let outcomes = runner.run(suites::all(), &target, |_| ()).await;
     let bad: Vec<_> = outcomes.iter().filter(|outcome| !outcome.state.is_acceptable()).collect();

@@ -28,7 +28,7 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use tokio::sync::Semaphore;
 
-use crate::{CaseResult, Finding};
+use crate::{CaseResult, Finding, scope};
 
 /// How long a case waits for something that must come. A real server answers in milliseconds; the time is for
 /// loaded machines.
@@ -38,8 +38,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// (`tcp_driver.py`): what comes on top of that is reset, which says nothing about the case it happens to.
 pub(crate) static DOOR: Semaphore = Semaphore::const_new(3);
 
-/// A generator seeded by the operating system: endpoint names must never repeat on a shared server.
+/// A generator seeded by the operating system: endpoint names must never repeat on a shared server. In a run with a seed,
+/// the seed says what they are.
 pub(crate) fn randomness() -> CaseResult<Randomness> {
+    if let Some(random) = scope::randomness() {
+        return Ok(random);
+    }
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).map_err(|error| Finding::harness(format!("no randomness: {error}")))?;
     Ok(Randomness::from_seed(seed))

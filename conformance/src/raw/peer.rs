@@ -11,6 +11,8 @@ use tokio::time::timeout;
 
 use super::{Identity, PATIENCE, Received, Wire};
 use crate::kits::ServerAddress;
+use crate::report::Direction;
+use crate::scope::Tap;
 use crate::{CaseResult, Finding};
 
 /// A chunk of a stream (`sm__dt`).
@@ -75,6 +77,7 @@ pub(crate) struct Peer {
     next_stream: u64,
     acknowledges: bool,
     may_be_spoilt: bool,
+    tap: Tap,
 }
 
 /// The scheme on which a real server can spoil a connection that it has just accepted: it closes sockets while other
@@ -112,6 +115,7 @@ impl Peer {
             next_stream,
             acknowledges: true,
             may_be_spoilt,
+            tap: Tap::new("raw endpoint"),
         })
     }
 
@@ -201,11 +205,17 @@ impl Peer {
         let sequence = self.sequence;
         let frame = Frame { kind, reserved: 0, flags: 0, app_id, stream_id, sequence, headers, payload };
         let bytes = frame.encode().map_err(|error| Finding::harness(error.to_string()))?;
-        self.send_bytes(bytes).await
+        self.tap.frame(Direction::Sent, &frame);
+        self.write(bytes).await
     }
 
     /// Sends bytes as they are.
     pub(crate) async fn send_bytes(&mut self, bytes: Bytes) -> CaseResult {
+        self.tap.line(Direction::Sent, format!("{} bytes as they are", bytes.len()));
+        self.write(bytes).await
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> CaseResult {
         match timeout(PATIENCE, self.wire.send(bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Finding::fail(format!("cannot send: {error}"))),
@@ -471,10 +481,14 @@ impl Peer {
     async fn receive(&mut self) -> CaseResult<Option<Incoming>> {
         let bytes = match self.wire.receive().await {
             Received::Frame(bytes) => bytes,
-            Received::Closed => return Ok(None),
+            Received::Closed => {
+                self.tap.line(Direction::Event, "the server closed the connection");
+                return Ok(None);
+            }
         };
         let frame =
             Frame::decode(bytes).map_err(|error| Finding::fail(format!("the server sent a bad frame: {error}")))?;
+        self.tap.frame(Direction::Received, &frame);
         if frame.kind != FrameKind::Data {
             return Ok(Some(Incoming::Frame(frame)));
         }
