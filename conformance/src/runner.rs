@@ -114,6 +114,10 @@ impl Runner {
                 outcomes[index] = Some(outcome);
             }
         }
+        // What is left is removed with the sessions of the cases, as long as they are open.
+        if target.can_be_had_alone() {
+            left = target.clean_up().await;
+        }
         target.close_shared().await;
         let mut outcomes: Vec<Outcome> = outcomes.into_iter().flatten().collect();
         if let Err(finding) = left.and(target.clean_up().await) {
