@@ -87,7 +87,7 @@ pub(super) fn cases() -> Vec<Case> {
 /// What a case does to the target.
 fn changes(id: &str) -> &'static str {
     match id {
-        "system.restart.server" | "system.restart.all" => {
+        "system.restart.server" | "system.restart.through" | "system.restart.all" => {
             "restarts the server and all sites, and waits until they are back"
         }
         "system.restart.disabled" => {
