@@ -30,6 +30,7 @@
 //! | `state` | what outlives the process, in a state directory |
 //! | [`scenario`] | what is out of the ordinary on a server, as a file |
 //! | [`faults`] | frames that get lost and connections that break |
+//! | [`observer`] | everything that passes over the connections, told to a listener |
 //! | [`project`], [`pki`], [`kits`] | nvflare's `project.yml`, keys and certificates, startup kits |
 //!
 //! Everything but the driver and the listeners is pure: the same calls with the same seed have the same results.
@@ -46,6 +47,7 @@ pub mod kits;
 mod listen;
 mod members;
 pub mod mutants;
+pub mod observer;
 mod peer;
 pub mod pki;
 pub mod project;

@@ -30,6 +30,7 @@ use crate::faults::{Direction, Fate, Faults};
 use crate::listen::PeerIdentity;
 use crate::members::{Mail, Membership};
 use crate::mutants::Mutant;
+use crate::observer::{Observer, Watched};
 
 /// Channels and topics that the server answers.
 const SERVES: &[(&str, &str)] = &[
@@ -101,6 +102,7 @@ struct Peer {
     greeted: bool,
     waiting: HashMap<Ticket, Waiting>,
     faulty: Faulty,
+    watched: Option<Arc<Watched>>,
 }
 
 /// Where an answer goes, and whether it can be cut into chunks.
@@ -122,7 +124,8 @@ impl Peer {
         let mut endpoint = Endpoint::accept(EndpointConfig::server(SERVES), driver.fork_randomness(), clock.now());
         endpoint.set_stamp(driver.stamp());
         endpoint.set_gate(driver.gate());
-        let faulty = Faulty::new(Arc::clone(driver.faults()), driver.mutant(Mutant::NoAcks));
+        let watched = driver.observer().get().map(Observer::watch).map(Arc::new);
+        let faulty = Faulty::new(Arc::clone(driver.faults()), driver.mutant(Mutant::NoAcks), watched.clone());
         Self {
             endpoint,
             clock,
@@ -133,6 +136,7 @@ impl Peer {
             greeted: false,
             waiting: HashMap::new(),
             faulty,
+            watched,
         }
     }
 
@@ -193,6 +197,9 @@ impl Peer {
 
     /// Takes a frame as the faults let it through; breaks when the connection does.
     async fn on_link(&mut self, frame: Bytes) -> ControlFlow<()> {
+        if let Some(watched) = &self.watched {
+            watched.frame(Direction::ToServer, &frame);
+        }
         match self.driver.faults().fate(Direction::ToServer, frame) {
             Fate::Pass(frame) => self.on_frame(frame),
             Fate::Late(frame, delay) => {
@@ -254,6 +261,9 @@ impl Peer {
     }
 
     fn on_request(&mut self, request: &InboundRequest) {
+        if let Some(watched) = &self.watched {
+            watched.request(request);
+        }
         let waiting = Waiting::of(request);
         if self.waiting.len() >= MAX_WAITING {
             self.answer(waiting, Answer::failure(ReturnCode::ServiceUnavailable, "too many requests"));
@@ -349,11 +359,12 @@ struct Faulty {
     broken: Arc<Notify>,
     /// A frame that is late, and when it may go.
     held: Option<(Bytes, Instant)>,
+    watched: Option<Arc<Watched>>,
 }
 
 impl Faulty {
-    fn new(faults: Arc<Faults>, drops_acks: bool) -> Self {
-        Self { faults, drops_acks, is_cut: false, broken: Arc::default(), held: None }
+    fn new(faults: Arc<Faults>, drops_acks: bool, watched: Option<Arc<Watched>>) -> Self {
+        Self { faults, drops_acks, is_cut: false, broken: Arc::default(), held: None, watched }
     }
 
     fn held_until(&self) -> Option<Instant> {
@@ -361,7 +372,15 @@ impl Faulty {
     }
 
     /// The frame that goes out next, of those that `next` gives.
-    fn outgoing(&mut self, mut next: impl FnMut() -> Option<Bytes>) -> Option<Bytes> {
+    fn outgoing(&mut self, next: impl FnMut() -> Option<Bytes>) -> Option<Bytes> {
+        let frame = self.next_outgoing(next);
+        if let (Some(watched), Some(frame)) = (&self.watched, &frame) {
+            watched.frame(Direction::ToClient, frame);
+        }
+        frame
+    }
+
+    fn next_outgoing(&mut self, mut next: impl FnMut() -> Option<Bytes>) -> Option<Bytes> {
         loop {
             if self.is_cut {
                 self.broken.notify_one();

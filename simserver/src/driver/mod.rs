@@ -15,7 +15,7 @@ mod requests;
 mod uploads;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use flare_wire::auth::CellToken;
@@ -31,6 +31,7 @@ use crate::core::{Sim, Ticket, Timer};
 use crate::faults::Faults;
 use crate::members::{Mail, Members, Membership};
 use crate::mutants::{Mutant, Mutants};
+use crate::observer::Observer;
 use crate::state::{Adopter, StateError, StateStore, Unwritten};
 use crate::transfer::{Sources, Uploads};
 use answers::unwritable;
@@ -46,6 +47,8 @@ pub(crate) struct Driver {
     uploads: Uploads,
     sources: Sources,
     faults: Arc<Faults>,
+    /// Who looks at the connections, when somebody does.
+    observer: OnceLock<Observer>,
     mutants: Mutants,
     life: watch::Sender<Life>,
     /// Takes archives into the state directory, when there is one.
@@ -159,6 +162,7 @@ impl Driver {
             uploads: Uploads::new(scratch.path().to_owned(), mutants),
             sources: Sources::new(scratch.path().to_owned()),
             faults: Arc::default(),
+            observer: OnceLock::new(),
             mutants,
             life: watch::Sender::new(Life { ends: 0, was_killed: false, phase: Phase::Up }),
             _scratch: scratch,
@@ -183,6 +187,11 @@ impl Driver {
     /// What is wrong with the connections.
     pub(crate) const fn faults(&self) -> &Arc<Faults> {
         &self.faults
+    }
+
+    /// Who looks at the connections; set once, before there are any.
+    pub(crate) const fn observer(&self) -> &OnceLock<Observer> {
+        &self.observer
     }
 
     /// True when a rule is broken on purpose.

@@ -20,6 +20,7 @@ use crate::jobs::lifecycle::Quirks;
 use crate::kits::{Credentials, Participant, SiteKeys, Workspace};
 use crate::listen::{Door, HANDSHAKE_TIMEOUT, Listener, Transport};
 use crate::mutants::Mutant;
+use crate::observer::{Observation, Observer};
 use crate::pki::{KeySource, PkiError};
 use crate::project::{Project, Scheme};
 use crate::scenario::{Scenario, ScenarioError};
@@ -42,6 +43,7 @@ pub struct SimServerBuilder {
     handshake_timeout: Duration,
     clock: ClockMode,
     faults: Vec<Fault>,
+    observer: Option<Observer>,
     configure: Vec<Arc<Configure>>,
 }
 
@@ -62,6 +64,7 @@ impl Default for SimServerBuilder {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             clock: ClockMode::Real,
             faults: Vec::new(),
+            observer: None,
             configure: Vec::new(),
         }
     }
@@ -263,6 +266,32 @@ impl SimServerBuilder {
         self
     }
 
+    /// Is told of everything that passes over the connections, in the order in which it does on each. What it does
+    /// is done by the tasks of the connections, so it should be short.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    /// use flare_simserver::observer::ObservedEvent;
+    ///
+    /// let server = SimServer::builder()
+    ///     .observer(|observation| {
+    ///         if let ObservedEvent::Request(request) = observation.event {
+    ///             println!("{}: {}", observation.connection, request.topic);
+    ///         }
+    ///     })
+    ///     .start()
+    ///     .await?;
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn observer(mut self, listener: impl Fn(Observation<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Observer::new(listener));
+        self
+    }
+
     /// Everything that a scenario says. What is said later, by another scenario or another method, adds to it or
     /// replaces it.
     ///
@@ -408,6 +437,10 @@ impl SimServerBuilder {
         let driver = Arc::new(Driver::new(clock, self.clock, sim, random, scratch, store));
         for fault in self.faults {
             driver.faults().keep(fault);
+        }
+        if let Some(observer) = self.observer {
+            // The driver is new: nobody has set one.
+            let _ = driver.observer().set(observer);
         }
         Ok(Prepared { project, door, driver, kits, handshake_timeout: self.handshake_timeout })
     }

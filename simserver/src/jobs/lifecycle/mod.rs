@@ -148,6 +148,12 @@ impl<H: Clone> Jobs<H> {
         Some(&self.store.get(job_id)?.meta)
     }
 
+    /// How many jobs are stored.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.store.len()
+    }
+
     /// Ids and app names of the jobs whose processes run, aborted ones included until they have ended.
     pub fn running(&self) -> impl Iterator<Item = (&str, &str)> {
         let running = self.runs.values().filter(|run| run.started().is_some());
