@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use tracing_subscriber::EnvFilter;
 
 use crate::bench::{self, BenchError, ServeArguments, TransferArguments};
+use crate::clients::{self, ClientArguments, ScoreArguments};
 use crate::diff::{self, DiffArguments, MatrixArguments, Tally};
 use crate::finding::chain;
 use crate::methods::{self, TableArguments};
@@ -77,6 +78,13 @@ enum Command {
     Matrix(MatrixArguments),
     /// Run the suite on simulators that each have one rule broken: a case has to fail on every one.
     Mutants(MutantsArguments),
+    /// Test any client: a process that speaks JSON lines, with the simulator as referee (docs/client-protocol.md).
+    Client(ClientArguments),
+    /// Our own client as the one that `client` tests.
+    #[command(hide = true)]
+    ClientAdapter,
+    /// Write a table of what `client` found about each client, from its reports.
+    Score(ScoreArguments),
     /// Measure our client on the simulator beside a plain echo over TLS and WebSocket.
     Bench,
     /// The simulator's process that `bench` measures.
@@ -211,6 +219,18 @@ pub fn main(arguments: Arguments) -> Exit {
         },
         Command::Matrix(arguments) => runtime.block_on(until_interrupted(matrix(arguments))),
         Command::Mutants(arguments) => runtime.block_on(until_interrupted(judged(arguments))),
+        Command::Client(arguments) => runtime.block_on(until_interrupted(async {
+            let ended = clients::run(&arguments, &mut io::stdout()).await;
+            ended.unwrap_or_else(|(exit, error)| complain(exit, error.as_ref()))
+        })),
+        Command::ClientAdapter => match runtime.block_on(clients::serve_own_client()) {
+            Ok(()) => Exit::Green,
+            Err(error) => complain(Exit::Harness, &error),
+        },
+        Command::Score(arguments) => match clients::write_score(&arguments) {
+            Ok(()) => Exit::Green,
+            Err(error) => complain(Exit::File, &error),
+        },
         Command::Bench => runtime.block_on(until_interrupted(measured(bench::run(&mut io::stdout())))),
         Command::BenchServe(arguments) => runtime.block_on(until_interrupted(measured(bench::serve(&arguments)))),
         Command::BenchTransfer(arguments) => runtime.block_on(until_interrupted(measured(bench::transfer(&arguments)))),
@@ -360,7 +380,7 @@ impl RunArguments {
 }
 
 /// The day by which lists expire, everywhere the same.
-fn today() -> Date {
+pub(crate) fn today() -> Date {
     Timestamp::now().to_zoned(TimeZone::UTC).date()
 }
 

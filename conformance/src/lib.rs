@@ -28,6 +28,7 @@
 //! | [`report`] | what a run found, as JSON, text, Markdown, JUnit, HTML and a badge |
 //! | `progress` | what is seen of a run while it goes on |
 //! | `methods` | the documented methods, and a table of what cases say about each |
+//! | `clients` | any client as the one under test, and the simulator as referee |
 //! | `raw` | a peer that speaks the wire by hand |
 //! | `real` | bring a real federation up, and take it down (Linux) |
 //! | [`suites`] | the cases |
@@ -38,6 +39,7 @@
 mod bench;
 mod case;
 pub mod cli;
+mod clients;
 mod context;
 mod diff;
 mod dry_run;

@@ -77,6 +77,11 @@ const DOCUMENTED: &[Method] = &[
     method("wait_for_job", &["job_id", "timeout", "poll_interval"]),
 ];
 
+/// The names of the documented methods.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    DOCUMENTED.iter().map(|method| method.name)
+}
+
 /// Documented arguments that no case gives, and why.
 const REASONS: &[(&str, &str)] = &[
     ("list_jobs.kwargs", "older names of the other arguments in Python; here each has one name"),

@@ -234,6 +234,7 @@ const AREAS: &[(&str, &str)] = &[
     ("system", include_str!("../requirements/system.yml")),
     ("spec", include_str!("../requirements/spec.yml")),
     ("fladmin", include_str!("../requirements/fladmin.yml")),
+    ("client", include_str!("../requirements/client.yml")),
 ];
 
 static REGISTRY: LazyLock<Vec<Requirement>> = LazyLock::new(|| {
@@ -315,7 +316,8 @@ mod tests {
 
     #[test]
     fn every_case_checks_requirements_and_every_requirement_has_a_case_or_a_reason() {
-        let cases = suites::all();
+        let mut cases = suites::all();
+        cases.extend(crate::clients::for_test());
         for case in &cases {
             assert!(!case.requirements().is_empty(), "{} checks nothing", case.id());
         }

@@ -80,7 +80,7 @@ impl Simulator {
 
 /// None of these names occurs in a recording of a real server: what is compared with one shows that names are
 /// not part of the comparison.
-fn project() -> Result<Project, ProjectError> {
+pub(crate) fn project() -> Result<Project, ProjectError> {
     Project::new("conformance", "server", OWN_ORG)?
         .with_host("localhost")?
         .with_site("ward-a", OWN_ORG)?

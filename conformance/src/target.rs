@@ -131,11 +131,20 @@ impl Target {
     /// A target that has nothing, for tests of the runner.
     #[cfg(test)]
     pub(crate) fn without_server(name: &str) -> Self {
+        Self::of_nothing("simulated", name, "2.9.0", "http")
+    }
+
+    /// A client under test: its cases bring their servers themselves.
+    pub(crate) fn of_client(name: &str, release: &str, scheme: &str) -> Self {
+        Self::of_nothing("client", name, release, scheme)
+    }
+
+    fn of_nothing(kind: &str, name: &str, version: &str, scheme: &str) -> Self {
         let description = TargetDescription {
-            kind: "simulated".to_owned(),
+            kind: kind.to_owned(),
             name: name.to_owned(),
-            scheme: "http".to_owned(),
-            version: Some("2.9.0".to_owned()),
+            scheme: scheme.to_owned(),
+            version: Some(version.to_owned()),
         };
         Self {
             description,
