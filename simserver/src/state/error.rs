@@ -25,6 +25,11 @@ pub enum StateError {
         /// Why not.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The store was written by an earlier version of the simulator, which kept its jobs in another way.
+    Outdated {
+        /// The state directory.
+        directory: PathBuf,
+    },
     /// Something in the store was not written by this version of the simulator.
     Damaged {
         /// The state directory.
@@ -49,6 +54,9 @@ impl StateError {
         match self {
             Self::Io { .. } => "check that the state directory may be written and that its disk is not full",
             Self::Store { .. } => "end the other server that uses the state directory, or choose another directory",
+            Self::Outdated { .. } => {
+                "go on with the version that wrote it, or choose another directory; nothing in it was changed"
+            }
             Self::Damaged { .. } => "choose another directory, or remove this one if its jobs are not needed",
         }
     }
@@ -59,6 +67,9 @@ impl fmt::Display for StateError {
         match self {
             Self::Io { doing, path, .. } => write!(f, "cannot {doing} {}", path.display()),
             Self::Store { directory, .. } => write!(f, "cannot use the store in {}", directory.display()),
+            Self::Outdated { directory } => {
+                write!(f, "the state in {} was written by an earlier version", directory.display())
+            }
             Self::Damaged { directory, what } => write!(f, "{what} in {} cannot be read", directory.display()),
         }
     }
@@ -69,7 +80,7 @@ impl Error for StateError {
         match self {
             Self::Io { source, .. } => Some(source),
             Self::Store { source, .. } => Some(source.as_ref()),
-            Self::Damaged { .. } => None,
+            Self::Outdated { .. } | Self::Damaged { .. } => None,
         }
     }
 }

@@ -28,7 +28,7 @@ use std::sync::{Arc, Weak};
 
 use flare_wire::Moment;
 use flare_wire::hci::JsonObject;
-use redb::{Database, ReadableTable as _, TableDefinition};
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableHandle as _};
 use tempfile::TempPath;
 
 use crate::blob::Blob;
@@ -43,6 +43,8 @@ use record::{DetailsRecord, JobRecord};
 const JOBS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("metas");
 /// The rest of every job by its id, as JSON.
 const DETAILS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("details");
+/// Where whole jobs were kept until their details got a table of their own.
+const WHOLE_JOBS: &str = "jobs";
 /// How often the directory was opened.
 const STARTS: TableDefinition<'_, (), u64> = TableDefinition::new("starts");
 /// What a real server keeps in a file of its own, by the name of the file, once a command has changed it.
@@ -160,6 +162,10 @@ impl StateStore {
     /// Opens a state directory, which is made when it is not there, and reads what is in it.
     pub(crate) fn open(directory: &Path) -> Result<(Self, Found), StateError> {
         let store = Self::create(directory)?;
+        // Before anything is written or removed: what it keeps would not be found, and its archives would go.
+        if store.is_outdated().map_err(StateError::store(directory))? {
+            return Err(StateError::Outdated { directory: directory.to_owned() });
+        }
         let found = Found { starts: store.count_start().map_err(StateError::store(directory))?, ..store.read()? };
         let mut kept = HashMap::new();
         for job in &found.jobs {
@@ -177,6 +183,12 @@ impl StateStore {
         fs::create_dir_all(directory.join("incoming")).map_err(failed("create"))?;
         let database = Database::create(directory.join("jobs.redb")).map_err(StateError::store(directory))?;
         Ok(Self { directory: directory.to_owned(), database: Arc::new(database), kept: HashMap::new() })
+    }
+
+    fn is_outdated(&self) -> Result<bool, redb::Error> {
+        let transaction = self.database.begin_read()?;
+        let is_outdated = transaction.list_tables()?.any(|table| table.name() == WHOLE_JOBS);
+        Ok(is_outdated)
     }
 
     /// Where files on their way are.

@@ -139,3 +139,20 @@ fn two_servers_cannot_share_a_directory_and_damage_is_named() {
     let error = StateStore::open(directory.path()).map(drop).unwrap_err();
     assert!(error.to_string().starts_with("job 7 in "), "{error}");
 }
+
+#[test]
+fn what_an_earlier_version_kept_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = StateStore::open(directory.path()).unwrap();
+    let archive = upload(&store, "kept");
+    archive.retain();
+    let whole_jobs: TableDefinition<'_, &str, &[u8]> = TableDefinition::new(WHOLE_JOBS);
+    let transaction = store.database.begin_write().unwrap();
+    transaction.open_table(whole_jobs).unwrap().insert("id", b"{}".as_slice()).unwrap();
+    transaction.commit().unwrap();
+    drop((store, archive));
+    let before = archives(directory.path());
+    let error = StateStore::open(directory.path()).err().unwrap();
+    assert!(matches!(error, StateError::Outdated { .. }), "{error}");
+    assert_eq!(archives(directory.path()), before);
+}
