@@ -167,6 +167,11 @@ pub(super) fn cases() -> Vec<Case> {
                 "SPEC-DELETE-JOB-002",
                 "SPEC-JOB-LOGS-005",
             ]),
+        Case::new("jobs.life.mandatory", "a job waits for a site that it cannot do without", mandatory)
+            .checks(&["JOB-LIFE-005"]),
+        Case::new("jobs.clone.submitter", "a clone belongs to who cloned it", cloned_by_another)
+            .checks(&["JOB-CLONE-002"])
+            .needs([Need::Admin(Who::LEAD)]),
         Case::new("jobs.life.given-up", "the scheduler gives up after ten attempts", given_up)
             .checks(&["JOB-LIFE-004"])
             .needs([Need::ControlledTime]),
@@ -466,6 +471,46 @@ async fn waiting(context: Context) -> CaseResult {
     }
     .await;
     owner.leave(found).await
+}
+
+async fn mandatory(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let absent = unique("absent")?;
+        let job = JobFolder::waiting(&unique("mandatory")?)?
+            .with_meta("min_clients", json!(1))?
+            .with_meta("mandatory_clients", json!([absent]))?;
+        let job_id = owner.session.submit_job(job.path()).await?;
+        let job_id = owner.own(job_id);
+        let meta = attempted(&owner, &job_id).await?;
+        let line = meta.schedule_history.first().cloned().unwrap_or_default();
+        ensure!(line.ends_with(&format!("missing required site {absent}")), "history: {:?}", meta.schedule_history);
+        ensure_eq!(meta.status, Some(JobStatus::Submitted), "status");
+        owner.session.abort_job(&job_id).await?;
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
+
+async fn cloned_by_another(context: Context) -> CaseResult {
+    let mut lead = Owner::log_in(&context, Who::LEAD).await?;
+    let mut admin = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let job = JobFolder::waiting(&unique("cloned")?)?;
+        let job_id = lead.session.submit_job(job.path()).await?;
+        let job_id = lead.own(job_id);
+        let clone = admin.session.clone_job(&job_id).await?;
+        let clone = admin.own(clone);
+        for (id, who) in [(&job_id, Who::LEAD), (&clone, Who::PROJECT_ADMIN)] {
+            let meta = admin.session.get_job_meta(id).await?;
+            ensure_eq!(meta.submitter_name.as_deref(), Some(context.kit(who)?.user.as_str()), "submitter of {id}");
+        }
+        Ok(())
+    }
+    .await;
+    let found = admin.leave(found).await;
+    lead.leave(found).await
 }
 
 /// Waits until the scheduler has tried a job.
