@@ -32,6 +32,7 @@ const RECONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 #[must_use = "a builder does nothing until `connect`"]
 pub struct SessionBuilder {
     kit: StartupKit,
@@ -55,6 +56,10 @@ impl SessionBuilder {
             renews: true,
             observer: None,
         }
+    }
+
+    pub(crate) fn kit(&self) -> &StartupKit {
+        &self.kit
     }
 
     /// The study that the session sees; `default` unless set. It stays the same for the session's life.

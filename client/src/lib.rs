@@ -36,6 +36,7 @@
 //! | [`Session::builder`] | study and timeouts, then [`connect`](SessionBuilder::connect) |
 //! | [`Session`] | one method per command, named as upstream's; [`Session::do_command`] for the rest |
 //! | [`Error`] | [`kind`](Error::kind) for programs, [`hint`](Error::hint) for people, `source()` for the causes |
+//! | [`fladmin`] | the older API, `FLAdminAPI`, on the same session: statuses instead of errors |
 //!
 //! Upstream calls a federated machine a client; here it is a *site*, because "client" is this library.
 //!
@@ -62,6 +63,7 @@
 //! # How it is built
 //!
 //! ```text
+//! fladmin     the older API: statuses and details instead of errors and types
 //! session     typed methods: one command each
 //!   command   the line that is sent, and how its reply is read (pure)
 //!   model     what goes into commands and what replies become
@@ -77,6 +79,7 @@ mod clock;
 mod command;
 mod connection;
 mod error;
+pub mod fladmin;
 mod job_folder;
 mod model;
 mod observer;

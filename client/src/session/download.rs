@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use flare_wire::cell::ReturnCode;
 use flare_wire::endpoint::OutgoingRequest;
+use flare_wire::hci::Reply;
 use flare_wire::transfer::download::{self, Conclusion, Pull, PullReply};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
@@ -18,7 +19,7 @@ use super::renewal::Pauses;
 use super::staging::{Staging, local_file};
 use super::submit::{Listener, Progress};
 use super::{Live, Session};
-use crate::command::{DownloadComponents, DownloadJob, DownloadOffer, OfferedFile};
+use crate::command::{Command, DownloadComponents, DownloadJob, DownloadOffer, OfferedFile};
 use crate::connection::Fault;
 use crate::model::JobId;
 use crate::{Error, ErrorKind, Phase, Result, verdict};
@@ -48,6 +49,8 @@ pub struct Download {
     what: What,
     destination: Option<PathBuf>,
     listener: Option<Listener>,
+    /// The reply that refused the download.
+    refusal: Option<Reply>,
 }
 
 impl Session {
@@ -102,7 +105,14 @@ impl Session {
     }
 
     fn download(&self, job_id: &JobId, what: What) -> Download {
-        Download { session: self.clone(), job_id: job_id.clone(), what, destination: None, listener: None }
+        Download {
+            session: self.clone(),
+            job_id: job_id.clone(),
+            what,
+            destination: None,
+            listener: None,
+            refusal: None,
+        }
     }
 }
 
@@ -120,12 +130,18 @@ impl Download {
         self
     }
 
-    async fn run(mut self) -> Result<PathBuf> {
+    async fn run(self) -> Result<PathBuf> {
+        self.with_refusal().await.0
+    }
+
+    /// Downloads; gives the server's reply too if that is what stood in the way.
+    pub(crate) async fn with_refusal(mut self) -> (Result<PathBuf>, Option<Reply>) {
         let name = match self.what {
             What::Result => "download_job",
             What::Components => "download_job_components",
         };
-        self.fetch().await.map_err(|error| error.in_command(name))
+        let fetched = self.fetch().await.map_err(|error| error.in_command(name));
+        (fetched, self.refusal)
     }
 
     async fn fetch(&mut self) -> Result<PathBuf> {
@@ -144,11 +160,18 @@ impl Download {
         Err(Error::new(ErrorKind::ConnectionLost, "the server forgets what it offers for download"))
     }
 
-    async fn offer(&self) -> Result<DownloadOffer> {
+    async fn offer(&mut self) -> Result<DownloadOffer> {
+        let job_id = self.job_id.clone();
         match self.what {
-            What::Result => self.session.run_unnamed(&DownloadJob(&self.job_id)).await,
-            What::Components => self.session.run_unnamed(&DownloadComponents(&self.job_id)).await,
+            What::Result => self.offer_by(&DownloadJob(&job_id)).await,
+            What::Components => self.offer_by(&DownloadComponents(&job_id)).await,
         }
+    }
+
+    async fn offer_by<C: Command<Output = DownloadOffer>>(&mut self, command: &C) -> Result<DownloadOffer> {
+        let reply = self.session.reply_of(command).await?;
+        let refusal = reply.clone();
+        verdict::of_reply(reply).and_then(|reply| command.read(reply)).inspect_err(|_| self.refusal = Some(refusal))
     }
 
     async fn files(&mut self, offer: &DownloadOffer, mut staging: Staging) -> Result<Staging, Broken> {

@@ -68,10 +68,10 @@ struct Inner {
     opening: Opening,
     kit: Arc<StartupKit>,
     study: StudyName,
-    commands: Vec<CommandDescription>,
     command_timeout: Mutex<Option<Duration>>,
     closed: AtomicBool,
-    ended: OnceCell<()>,
+    /// What the server said to the logout.
+    ended: OnceCell<Option<Reply>>,
     live: Mutex<Arc<Live>>,
     /// Held by whoever logs in again.
     renewing: tokio::sync::Mutex<()>,
@@ -83,6 +83,15 @@ struct Live {
     generation: u64,
     connection: Connection,
     token: String,
+    /// What the server offered at this login.
+    commands: Arc<[CommandDescription]>,
+}
+
+impl From<(u64, Opened)> for Live {
+    fn from((generation, opened): (u64, Opened)) -> Self {
+        let Opened { connection, token, commands } = opened;
+        Self { generation, connection, token, commands: commands.into() }
+    }
 }
 
 impl Inner {
@@ -93,8 +102,7 @@ impl Inner {
 
     /// Puts a new login in place of the present one, whose connection ends when nobody uses it any more.
     fn replace(&self, generation: u64, opened: Opened) {
-        let Opened { connection, token, .. } = opened;
-        *self.live() = Arc::new(Live { generation, connection, token });
+        *self.live() = Arc::new(Live::from((generation, opened)));
     }
 }
 
@@ -111,16 +119,14 @@ impl Session {
         command_timeout: Option<Duration>,
         opened: Opened,
     ) -> Self {
-        let Opened { connection, token, commands } = opened;
         let inner = Inner {
             opening,
             kit,
             study,
-            commands,
             command_timeout: Mutex::new(command_timeout),
             closed: AtomicBool::new(false),
             ended: OnceCell::new(),
-            live: Mutex::new(Arc::new(Live { generation: 0, connection, token })),
+            live: Mutex::new(Arc::new(Live::from((0, opened)))),
             renewing: tokio::sync::Mutex::new(()),
         };
         Self { inner: Arc::new(inner) }
@@ -138,10 +144,10 @@ impl Session {
         &self.inner.study
     }
 
-    /// What the server offers, as it said after the login.
+    /// What the server offers, as it said after the latest login.
     #[must_use]
-    pub fn commands(&self) -> &[CommandDescription] {
-        &self.inner.commands
+    pub fn commands(&self) -> Arc<[CommandDescription]> {
+        Arc::clone(&self.inner.live().commands)
     }
 
     /// Gives the commands that follow so much time: the server waits so long for sites, and this side a little longer
@@ -201,9 +207,7 @@ impl Session {
     /// # Cancel safety
     /// The server may carry out the command although the future was dropped.
     pub async fn do_command(&self, line: &str) -> Result<Reply> {
-        let line = Line::raw(line);
-        let how = How { streamed: true, is_repeatable: false, meta: JsonObject::new() };
-        self.exchange(&line, &how).await.map_err(|error| error.in_command(line.name()))
+        self.reply_to(&Line::raw(line), false, true).await
     }
 
     /// Runs one command: sends its line, checks the verdict, reads the reply.
@@ -214,9 +218,20 @@ impl Session {
 
     /// As [`run`](Self::run), for a command that is a part of something else: its name is not in the error.
     async fn run_unnamed<C: Command>(&self, command: &C) -> Result<C::Output> {
-        let how = How { streamed: C::STREAMED, is_repeatable: C::REPEATABLE, meta: command.meta() };
-        let reply = self.exchange(&command.line(), &how).await?;
+        let reply = self.reply_of(command).await?;
         verdict::of_reply(reply).and_then(|reply| command.read(reply))
+    }
+
+    /// The reply to a command as it came, refusals included.
+    async fn reply_of<C: Command>(&self, command: &C) -> Result<Reply> {
+        let how = How { streamed: C::STREAMED, is_repeatable: C::REPEATABLE, meta: command.meta() };
+        self.exchange(&command.line(), &how).await
+    }
+
+    /// The reply to a line as it came, refusals included.
+    pub(crate) async fn reply_to(&self, line: &Line, is_repeatable: bool, streamed: bool) -> Result<Reply> {
+        let how = How { streamed, is_repeatable, meta: JsonObject::new() };
+        self.exchange(line, &how).await.map_err(|error| error.in_command(line.name()))
     }
 
     /// Sends a line until it is answered, as far as that is safe; see [`renewal`].
@@ -284,21 +299,28 @@ impl Session {
     /// When the future is dropped before it is done, the session is closed for commands, but the connection lives until
     /// the last clone is gone or `close` is called again.
     pub async fn close(&self) {
-        self.inner.closed.store(true, Ordering::Release);
-        // Whoever comes second waits for the first, or it would cut off the logout.
-        self.inner.ended.get_or_init(|| self.end()).await;
+        self.log_out().await;
     }
 
-    async fn end(&self) {
+    /// Closes the session; gives what the server said to the logout, if it said something.
+    pub(crate) async fn log_out(&self) -> Option<Reply> {
+        self.inner.closed.store(true, Ordering::Release);
+        // Whoever comes second waits for the first, or it would cut off the logout.
+        self.inner.ended.get_or_init(|| self.end()).await.clone()
+    }
+
+    async fn end(&self) -> Option<Reply> {
         let live = Arc::clone(&self.inner.live());
+        let mut reply = None;
         if !live.connection.is_expired() {
             let line = Logout.line();
             let request = Request { token: Some(live.token.clone()), ..Request::new(line.as_str()) };
             let message = Message { headers: Headers::new(), request, streamed: Logout::STREAMED };
             // A session that cannot be ended in order ends with its connection, and on the server with time.
-            let _ = send(&live.connection, message, LOGOUT_TIMEOUT, Phase::Close).await;
+            reply = send(&live.connection, message, LOGOUT_TIMEOUT, Phase::Close).await.ok();
         }
         live.connection.close().await;
+        reply
     }
 
     /// True when the session was closed on this side; or ended by the server, if it was told not to log in again.

@@ -133,7 +133,12 @@ impl SubmitJob {
         self
     }
 
-    async fn run(mut self) -> Result<JobId> {
+    async fn run(self) -> Result<JobId> {
+        self.reply().await.and_then(|reply| submitted(reply).map_err(|error| error.in_command("submit_job")))
+    }
+
+    /// Submits the job; gives the reply as it came.
+    pub(crate) async fn reply(mut self) -> Result<Reply> {
         let mut random = randomness()?;
         if self.wants_token && self.token.is_none() {
             self.token = Some(SubmitToken::random(&mut random));
@@ -148,7 +153,7 @@ impl SubmitJob {
         self.attempts(&line, &package).await.map_err(|error| error.in_command("submit_job"))
     }
 
-    async fn attempts(&mut self, line: &Line, package: &Arc<Package>) -> Result<JobId> {
+    async fn attempts(&mut self, line: &Line, package: &Arc<Package>) -> Result<Reply> {
         let mut pauses = super::renewal::Pauses::until(self.session.give_up_time());
         let mut was_forgotten = false;
         for attempt in 1.. {
@@ -160,7 +165,7 @@ impl SubmitJob {
                     was_forgotten = true;
                     continue;
                 }
-                Ok(reply) => return submitted(reply),
+                Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
             let is_transient =

@@ -65,7 +65,8 @@ async fn commands(context: Context) -> CaseResult {
     for (scope, name, visible) in
         [("job_mgmt", "list_jobs", true), ("training", "check_status", true), ("sess", "list_sessions", false)]
     {
-        let found = session.commands().iter().find(|command| command.name == name);
+        let commands = session.commands();
+        let found = commands.iter().find(|command| command.name == name);
         let found = found.ok_or_else(|| Finding::fail(format!("{name} is missing")))?;
         ensure_eq!((found.scope.as_str(), found.visible), (scope, visible), "{name}");
     }
