@@ -225,7 +225,7 @@ impl FlAdminApi {
         }
         let session = match self.session().await {
             Ok(session) => session,
-            Err(error) => return not_logged_in(&error),
+            Err(error) => return not_logged_in(&error, self.reading),
         };
         let command = match find(&session.commands(), name) {
             Ok(command) => command,
@@ -287,14 +287,16 @@ impl FlAdminApi {
 
     async fn call_line(&self, line: &Line, is_repeatable: bool, streamed: bool) -> Outcome<Understood> {
         let session = self.session_with(line.name()).await?;
-        understood(self.exchanged(session.reply_to(line, is_repeatable, streamed).await), self.reading)
+        let raw = self.exchanged(session.reply_to(line, is_repeatable, streamed).await);
+        let understood = understood(raw, self.reading)?;
+        understood.unless_refused_by_a_site(self.inner.kit.username(), line.name())
     }
 
     /// The session, if the server has this command.
     async fn session_with(&self, command: &str) -> Outcome<Session> {
         let session = match self.session().await {
             Ok(session) => session,
-            Err(error) => return Err(self.unsent(not_logged_in(&error))),
+            Err(error) => return Err(self.unsent(not_logged_in(&error, self.reading))),
         };
         let Err(text) = find(&session.commands(), command) else { return Ok(session) };
         let unknown = CommandResult::local(ApiStatus::ErrorSyntax, text.as_str());
@@ -322,8 +324,11 @@ impl fmt::Debug for FlAdminApi {
 }
 
 /// There is no session; which is not the same as an unknown command.
-fn not_logged_in(error: &Error) -> CommandResult {
+fn not_logged_in(error: &Error, reading: StatusReading) -> CommandResult {
     let text = match error.kind() {
+        ErrorKind::SessionClosed if reading == StatusReading::AsOriginal => {
+            "Session is inactive, please try later".to_owned()
+        }
         ErrorKind::SessionClosed => "Session is inactive: it was logged out and cannot be used again".to_owned(),
         _ => format!("not logged in: {}", response::chain(error)),
     };

@@ -6,6 +6,8 @@
 //! | a refusal without a key word | an error | `SUCCESS` |
 //! | a key word in a file that is shown | nothing | an error |
 //! | no answer | what went wrong with the connection | `ERROR_RUNTIME` |
+//!
+//! One refusal has no status word: that of a site, which is recognised by its whole sentence.
 
 use flare_wire::hci::{Item, Reply};
 use serde_json::Value;
@@ -90,6 +92,22 @@ impl Understood {
             Item::Table(rows) => Some(serde_json::json!(rows)),
             _ => None,
         })
+    }
+
+    /// A site that refuses a command has no status word of its own: the server passes its sentence on as text. So the
+    /// sentence is compared, whole: `replies` of a 2.9.0 server to a member's `pwd site-1` and `restart client`.
+    pub(super) fn unless_refused_by_a_site(self, user: &str, command: &str) -> Result<Self, Box<FlAdminApiResponse>> {
+        let sentence = format!("user '{user}' is not authorized for '{command}'");
+        let of_one_of_several = |line: &str| {
+            line.strip_prefix("client:")
+                .and_then(|rest| rest.split_once(" : "))
+                .is_some_and(|(_, said)| said == sentence)
+        };
+        if self.text.trim_end() != sentence && !self.text.lines().any(of_one_of_several) {
+            return Ok(self);
+        }
+        let message = format!("Error: PermissionError: {}", self.text);
+        Err(Box::new(FlAdminApiResponse::message_of(ApiStatus::ErrorAuthorization, message).with_raw(self.raw)))
     }
 
     pub(super) fn success(self, details: Value) -> FlAdminApiResponse {

@@ -140,7 +140,7 @@ impl FlAdminApi {
     pub async fn get_available_apps_to_upload(&self) -> FlAdminApiResponse {
         let session = match self.session().await {
             Ok(session) => session,
-            Err(error) => return *self.unsent(super::not_logged_in(&error)),
+            Err(error) => return *self.unsent(super::not_logged_in(&error, self.reading)),
         };
         match session.get_available_apps_to_upload().await {
             Ok(names) => FlAdminApiResponse::success(json!({"app_list": names})),

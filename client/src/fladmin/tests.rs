@@ -54,6 +54,21 @@ fn a_file_with_a_key_word_in_it_is_shown() {
 }
 
 #[test]
+fn a_site_that_refuses_is_recognised_by_its_whole_sentence() {
+    let said = |text: &str| {
+        let mut reply = Reply::new();
+        reply.push_string(text);
+        let understood = understood(delivered(reply, StatusReading::Strict), StatusReading::Strict).unwrap();
+        understood.unless_refused_by_a_site("me", "pwd").map_err(|response| response.status).map(|_| ())
+    };
+    let refused = Err(ApiStatus::ErrorAuthorization);
+    assert_eq!(said("user 'me' is not authorized for 'pwd'"), refused);
+    assert_eq!(said("client:a : shutdown\nclient:b : user 'me' is not authorized for 'pwd'\n"), refused);
+    assert_eq!(said("user 'you' is not authorized for 'pwd'"), Ok(()));
+    assert_eq!(said("user 'me' is not authorized for 'pwd'\nanother line of a log\n"), Ok(()));
+}
+
+#[test]
 fn an_older_server_tells_by_its_words_alone() {
     for (text, status) in [
         ("user not authorized", ApiStatus::ErrorAuthorization),
