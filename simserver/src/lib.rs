@@ -58,5 +58,5 @@ mod transfer;
 
 pub use clock::{BadClockMode, ClockMode};
 pub use mutants::Mutant;
-pub use server::{Restart, SimServer, SimServerBuilder, StartError};
+pub use server::{Restart, SimPair, SimServer, SimServerBuilder, StartError};
 pub use state::StateError;

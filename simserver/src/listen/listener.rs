@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -25,6 +25,9 @@ const MAX_CONNECTIONS: usize = 4096;
 /// How long to wait after the system refused to accept a connection, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that may wait to be accepted; what tokio takes for a listener.
+const BACKLOG: u32 = 1024;
+
 /// How long a restarted server tries to get its port back.
 const BIND_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -33,6 +36,38 @@ pub(crate) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
     handshake_timeout: Duration,
+}
+
+/// A port that nobody else can take, and at which connections are refused until somebody listens.
+pub(crate) struct ReservedPort {
+    socket: TcpSocket,
+    address: SocketAddr,
+}
+
+impl ReservedPort {
+    /// Reserves `port`, 0 for any that is free.
+    pub(crate) fn bind(address: IpAddr, port: u16) -> io::Result<Self> {
+        let socket = match address {
+            IpAddr::V4(_) => TcpSocket::new_v4()?,
+            IpAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // As a listener has it: connections that were closed a moment ago do not count.
+        socket.set_reuseaddr(true)?;
+        socket.bind((address, port).into())?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it will listen.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts connections from now on.
+    pub(crate) fn listen(self) -> io::Result<Listener> {
+        let socket = self.socket.listen(BACKLOG)?;
+        Ok(Listener { socket, address: self.address, handshake_timeout: HANDSHAKE_TIMEOUT })
+    }
 }
 
 impl Listener {

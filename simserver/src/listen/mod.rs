@@ -12,4 +12,4 @@ mod listener;
 mod tls;
 
 pub(crate) use door::{Door, PeerIdentity, Transport};
-pub(crate) use listener::{HANDSHAKE_TIMEOUT, Listener};
+pub(crate) use listener::{HANDSHAKE_TIMEOUT, Listener, ReservedPort};

@@ -2,15 +2,18 @@
 //!
 //! - `builder` — [`SimServerBuilder`]
 //! - `running` — [`SimServer`]
+//! - `pair` — [`SimPair`]
 //! - `simulation` — from a project to the simulation of it
 //! - `kit_store` — startup kits of a running server, written when they are asked for
 
 mod builder;
 mod error;
 mod kit_store;
+mod pair;
 mod running;
 mod simulation;
 
 pub use builder::SimServerBuilder;
 pub use error::StartError;
+pub use pair::SimPair;
 pub use running::{Restart, SimServer};

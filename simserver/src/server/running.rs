@@ -19,7 +19,7 @@ use crate::core::{Sim, Timer, TimerName};
 use crate::driver::{Driver, Life, Phase};
 use crate::faults::{Fault, FaultGuard};
 use crate::kits::{KitError, Participant};
-use crate::listen::{Door, Listener};
+use crate::listen::{Door, Listener, ReservedPort};
 use crate::pki::{Identity, Subject, Validity};
 use crate::project::{Project, Role};
 
@@ -62,7 +62,8 @@ struct Running {
 /// What connections of one server have in common.
 #[derive(Clone)]
 struct Place {
-    address: SocketAddr,
+    /// One of a pair has another address after a switch.
+    address: watch::Sender<SocketAddr>,
     door: Door,
     handshake_timeout: Duration,
     driver: Arc<Driver>,
@@ -98,7 +99,7 @@ impl SimServer {
 
     pub(super) fn run(prepared: Prepared, listener: Listener) -> Self {
         let Prepared { project, door, driver, kits, handshake_timeout } = prepared;
-        let address = listener.address();
+        let address = watch::Sender::new(listener.address());
         let place = Place { address, door, handshake_timeout, driver, stopped: watch::Sender::new(false) };
         let running = Mutex::new(Running::start(listener, place.clone()));
         Self { project, place, kits, running }
@@ -107,13 +108,13 @@ impl SimServer {
     /// The port it listens on, which its kits name.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.place.address.port()
+        self.address().port()
     }
 
     /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.place.address
+        *self.place.address.borrow()
     }
 
     /// The federation it plays.
@@ -359,14 +360,32 @@ impl SimServer {
         running.end(how).await;
         self.place.driver.restart();
         sleep(away).await;
-        let listener = self.place.listen().await.map_err(|source| StartError::Listen {
-            address: self.place.address.ip(),
-            port: self.port(),
-            source,
-        })?;
+        let listener = self.place.listen().await.map_err(|source| self.cannot_listen(self.address(), source))?;
         self.place.stopped.send_replace(false);
         *running = Running::start(listener, self.place.clone());
         Ok(())
+    }
+
+    /// [Restarts](Self::restart) the server at a reserved port, and reserves the one that it had.
+    pub(super) async fn restart_at(&self, how: Restart, next: &mut Option<ReservedPort>) -> Result<(), StartError> {
+        let mut running = self.running.lock().await;
+        running.end(how).await;
+        self.place.driver.restart();
+        let before = self.address();
+        if let Some(reserved) = next.take() {
+            let address = reserved.address();
+            let listener = reserved.listen().map_err(|source| self.cannot_listen(address, source))?;
+            self.place.address.send_replace(address);
+            self.place.stopped.send_replace(false);
+            *running = Running::start(listener, self.place.clone());
+        }
+        let reserved = ReservedPort::bind(before.ip(), before.port());
+        *next = Some(reserved.map_err(|source| self.cannot_listen(before, source))?);
+        Ok(())
+    }
+
+    fn cannot_listen(&self, address: SocketAddr, source: io::Error) -> StartError {
+        StartError::Listen { address: address.ip(), port: address.port(), source }
     }
 
     /// True when the command `shutdown` has ended the server: its connections are gone and its port is closed.
@@ -419,7 +438,8 @@ impl SimServer {
 
 impl Place {
     async fn listen(&self) -> io::Result<Listener> {
-        Listener::bind_again(self.address).await
+        let address = *self.address.borrow();
+        Listener::bind_again(address).await
     }
 
     /// Serves connections, and obeys the commands that end the server and start it again, until `stop` says so or a
@@ -462,7 +482,9 @@ impl Place {
         if life.phase == Phase::Up {
             match self.listen().await {
                 Ok(listener) => return Some(listener),
-                Err(error) => tracing::error!(%error, address = %self.address, "somebody has taken the server's port"),
+                Err(error) => {
+                    tracing::error!(%error, address = %*self.address.borrow(), "somebody has taken the server's port")
+                }
             }
         }
         self.stopped.send_replace(true);
@@ -511,7 +533,7 @@ impl fmt::Debug for SimServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimServer")
             .field("project", &self.project.name())
-            .field("address", &self.place.address)
+            .field("address", &self.address())
             .finish_non_exhaustive()
     }
 }
