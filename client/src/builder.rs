@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, after};
 use crate::connection::Dialer;
+use crate::endpoints::{EndpointProvider, ServerEndpoint};
 use crate::model::StudyName;
 use crate::observer::{Observed, Observer};
 use crate::session::{self, Opening, Session};
@@ -41,6 +42,7 @@ pub struct SessionBuilder {
     command_timeout: Option<Duration>,
     reconnect_timeout: Duration,
     renews: bool,
+    endpoints: Option<EndpointProvider>,
     observer: Option<Observer>,
 }
 
@@ -54,6 +56,7 @@ impl SessionBuilder {
             command_timeout: None,
             reconnect_timeout: RECONNECT_TIMEOUT,
             renews: true,
+            endpoints: None,
             observer: None,
         }
     }
@@ -96,6 +99,32 @@ impl SessionBuilder {
     /// [`SessionExpired`](crate::ErrorKind::SessionExpired) from there on.
     pub fn renew(mut self, renews: bool) -> Self {
         self.renews = renews;
+        self
+    }
+
+    /// Where the active server is, in a federation that has more than one; that of the kit unless set.
+    ///
+    /// When another server becomes active, the session holds commands that begin from then on, connects, verifies the
+    /// server, logs in, asks which commands it offers, and lets the held ones go. Commands that are under way then count
+    /// as lost: what may run twice is sent again, the others fail with
+    /// [`ConnectionLost`](crate::ErrorKind::ConnectionLost) and [`may_have_run`](Error::may_have_run), so that nothing is
+    /// submitted twice; a submission with a token and a download go on by themselves. The server that was left is not
+    /// told.
+    ///
+    /// ```no_run
+    /// # async fn example(kit: flare_client::StartupKit) -> flare_client::Result<()> {
+    /// use flare_client::{EndpointProvider, ServerEndpoint, Session};
+    ///
+    /// let (switch, provider) = EndpointProvider::switched(Some(ServerEndpoint::new("server-1", 8002)));
+    /// let session = Session::builder(kit).endpoints(provider).connect().await?;
+    /// switch.set_active(ServerEndpoint::new("server-2", 8002));
+    /// // Goes to the second server, after a login there.
+    /// session.list_jobs(&Default::default()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn endpoints(mut self, endpoints: EndpointProvider) -> Self {
+        self.endpoints = Some(endpoints);
         self
     }
 
@@ -164,7 +193,10 @@ impl SessionBuilder {
         self.kit.check_validity(clock.now())?;
         let deadline = after(self.connect_timeout);
         let kit = Arc::new(self.kit);
+        let endpoints =
+            self.endpoints.unwrap_or_else(|| EndpointProvider::fixed(ServerEndpoint::new(kit.host(), kit.port())));
         let opening = Opening {
+            endpoints,
             dialer: Dialer::network(Arc::clone(&kit))?,
             clock,
             connect_timeout: self.connect_timeout,

@@ -78,6 +78,7 @@ mod builder;
 mod clock;
 mod command;
 mod connection;
+mod endpoints;
 mod error;
 pub mod fladmin;
 mod job_folder;
@@ -89,6 +90,7 @@ mod unpack;
 mod verdict;
 
 pub use builder::SessionBuilder;
+pub use endpoints::{EndpointProvider, EndpointSwitch, OverseerAgent, ServerEndpoint};
 pub use error::{Error, ErrorKind, Phase, Result};
 pub use flare_wire::cell::{Headers, Payload};
 pub use flare_wire::hci::{Item, JsonObject, MetaStatus, Reply};

@@ -207,6 +207,7 @@ pub(crate) fn of_fault(fault: Fault, step: Phase) -> Error {
             Error::new(ErrorKind::SessionExpired, message).with_answer(None, text)
         }
         Fault::Closed => Error::new(ErrorKind::SessionClosed, "the session is closed"),
+        Fault::Moved => Error::new(ErrorKind::ConnectionLost, "another server has become active"),
         Fault::Busy => Error::new(ErrorKind::Busy, "too many requests are under way"),
     }
 }

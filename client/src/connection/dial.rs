@@ -14,14 +14,15 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{tls, within};
+use crate::endpoints::ServerEndpoint;
 use crate::startup_kit::{ConnectionSecurity, Scheme, StartupKit};
 use crate::{Error, ErrorKind, Phase};
 
-/// Opens links to one server, as often as needed.
+/// Opens links to one server at a time, as often as needed.
 #[derive(Clone)]
 pub(crate) enum Dialer {
     /// Over the network, as the startup kit says.
-    Network(Arc<Network>),
+    Network(Network),
     /// Links that a test made.
     #[cfg(test)]
     Memory(Arc<std::sync::Mutex<std::collections::VecDeque<Link>>>),
@@ -34,8 +35,10 @@ impl fmt::Debug for Dialer {
 }
 
 /// What it takes to open a link over the network.
+#[derive(Clone)]
 pub(crate) struct Network {
     kit: Arc<StartupKit>,
+    endpoint: ServerEndpoint,
     tls: Option<Arc<ClientConfig>>,
 }
 
@@ -49,7 +52,17 @@ impl Dialer {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         let tls = tls::config(&kit)?;
-        Ok(Self::Network(Arc::new(Network { kit, tls })))
+        let endpoint = ServerEndpoint::new(kit.host(), kit.port());
+        Ok(Self::Network(Network { kit, endpoint, tls }))
+    }
+
+    /// The same to another server.
+    pub(crate) fn to(&self, endpoint: &ServerEndpoint) -> Self {
+        match self {
+            Self::Network(network) => Self::Network(Network { endpoint: endpoint.clone(), ..network.clone() }),
+            #[cfg(test)]
+            Self::Memory(links) => Self::Memory(Arc::clone(links)),
+        }
     }
 
     /// Opens a link.
@@ -70,9 +83,9 @@ impl Dialer {
 
 impl Network {
     async fn dial(&self, deadline: Instant) -> Result<Link, Error> {
-        let (host, port) = (self.kit.host(), self.kit.port());
+        let (host, port) = (self.endpoint.host(), self.endpoint.port());
         let socket = within(Phase::Connect, deadline, TcpStream::connect((host, port))).await?.map_err(|error| {
-            Error::new(ErrorKind::Unreachable, format!("cannot connect to {host}:{port}")).with_source(error)
+            Error::new(ErrorKind::Unreachable, format!("cannot connect to {}", self.endpoint)).with_source(error)
         })?;
         // Requests are short and wait for their answers: nothing is gained by collecting them.
         socket.set_nodelay(true).map_err(|error| {
@@ -95,7 +108,7 @@ impl Network {
         deadline: Instant,
     ) -> Result<TlsStream<TcpStream>, Error> {
         // The name is sent along but compared with nothing; what is no host name is left out.
-        let name = ServerName::try_from(self.kit.host().to_owned())
+        let name = ServerName::try_from(self.endpoint.host().to_owned())
             .or_else(|_| ServerName::try_from("localhost"))
             .expect("localhost is a host name");
         within(Phase::Tls, deadline, TlsConnector::from(Arc::clone(config)).connect(name, socket)).await?.map_err(
@@ -128,7 +141,7 @@ impl Network {
         match self.kit.scheme() {
             Scheme::Tcp => Ok(Link::tcp(pipe, DEFAULT_MAX_FRAME)),
             Scheme::Http => {
-                let host = host_header(self.kit.host(), self.kit.port());
+                let host = self.endpoint.to_string();
                 within(Phase::Upgrade, deadline, Link::connect_websocket(pipe, &host, DEFAULT_MAX_FRAME))
                     .await?
                     .map_err(|error| self.broken(error))
@@ -185,20 +198,9 @@ fn broken(error: LinkError, tls: bool) -> Error {
     Error::new(kind, message).with_source(error)
 }
 
-/// An IPv6 address needs brackets.
-fn host_header(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_with_colons_gets_brackets() {
-        assert_eq!(host_header("::1", 80), "[::1]:80");
-        assert_eq!(host_header("a", 80), "a:80");
-    }
 
     #[test]
     fn an_early_end_is_a_refusal_only_after_tls() {

@@ -20,6 +20,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use flare_wire::cell::ReturnCode;
@@ -57,6 +58,8 @@ pub(crate) enum Fault {
     Expired(String),
     /// The connection was closed on this side.
     Closed,
+    /// Another server is active now; the request was not sent.
+    Moved,
     /// Too many requests are under way.
     Busy,
 }
@@ -93,6 +96,8 @@ enum State {
     Open,
     Expired(String),
     Closed,
+    /// Nobody wants this server any more.
+    Moved,
 }
 
 /// A handle of the connection.
@@ -100,9 +105,23 @@ enum State {
 pub(crate) struct Connection {
     asks: mpsc::Sender<Ask>,
     state: watch::Receiver<State>,
-    /// Tells the task to close. Apart from the asks, so that it is heard also while the task opens a link.
-    closing: Arc<Notify>,
+    closing: Arc<Closing>,
     observer: Option<Observer>,
+}
+
+/// Tells the task to end the connection. Apart from the asks, so that it is heard also while the task opens a link.
+#[derive(Debug, Default)]
+pub(crate) struct Closing {
+    told: Notify,
+    /// The server is not the active one any more.
+    is_moved: AtomicBool,
+}
+
+impl Closing {
+    /// What a request gets that comes, or was waiting to be sent, when the connection ends.
+    fn fault(&self) -> Fault {
+        if self.is_moved.load(Ordering::Acquire) { Fault::Moved } else { Fault::Closed }
+    }
 }
 
 impl Connection {
@@ -120,7 +139,7 @@ impl Connection {
         let config = EndpointConfig::admin(&mut random);
         let (asks, waiting) = mpsc::channel(WAITING_REQUESTS);
         let (state, state_seen) = watch::channel(State::Open);
-        let closing = Arc::new(Notify::new());
+        let closing = Arc::<Closing>::default();
         let seat = task::Seat { asks: waiting, state, closing: Arc::clone(&closing), observer: observer.clone() };
         let mut task = task::Task::new(dialer, config, clock, random, connect_timeout, seat);
         let online = task.establish(after(connect_timeout)).await?;
@@ -188,6 +207,7 @@ impl Connection {
     fn ended(&self) -> Fault {
         match &*self.state.borrow() {
             State::Expired(text) => Fault::Expired(text.clone()),
+            State::Moved => Fault::Moved,
             State::Open | State::Closed => Fault::Closed,
         }
     }
@@ -202,8 +222,15 @@ impl Connection {
     /// # Cancel safety
     /// Once the first poll is over, the connection closes also when the future is dropped.
     pub(crate) async fn close(&self) {
-        self.closing.notify_one();
+        self.closing.told.notify_one();
         self.asks.closed().await;
+    }
+
+    /// Ends the connection because another server is active now: what is under way counts as lost, and what comes later
+    /// gets [`Fault::Moved`].
+    pub(crate) fn move_away(&self) {
+        self.closing.is_moved.store(true, Ordering::Release);
+        self.closing.told.notify_one();
     }
 }
 

@@ -11,11 +11,11 @@ use flare_wire::endpoint::{
 };
 use flare_wire::link::{FrameSource, Link, LinkError};
 use flare_wire::{Randomness, RequestError};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::{Admission, Ask, Dialer, Fault, Pending, ServerStamp, State, within};
+use super::{Admission, Ask, Closing, Dialer, Fault, Pending, ServerStamp, State, within};
 use crate::clock::{Clock, after};
 use crate::observer::Observer;
 use crate::{Error, ErrorKind, Phase};
@@ -48,7 +48,7 @@ pub(super) struct Task {
 pub(super) struct Seat {
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) state: watch::Sender<State>,
-    pub(super) closing: Arc<Notify>,
+    pub(super) closing: Arc<Closing>,
     pub(super) observer: Option<Observer>,
 }
 
@@ -165,27 +165,32 @@ impl Task {
                             online = again;
                             continue;
                         }
-                        None => {
-                            self.seat.state.send_replace(State::Closed);
-                            break Fault::Closed;
-                        }
+                        None => break self.closed(),
                     }
                 }
-                End::Close => {
-                    self.seat.state.send_replace(State::Closed);
-                    Fault::Closed
-                }
+                End::Close => self.closed(),
                 End::Expired(text) => {
                     debug!(text, "the server ended the session");
                     self.seat.state.send_replace(State::Expired(text.clone()));
                     Fault::Expired(text)
                 }
             };
-            self.fail_waiting(&ended);
+            match ended {
+                // What is under way may have been carried out.
+                Fault::Moved => self.fail_waiting(&Fault::Lost(None)),
+                _ => self.fail_waiting(&ended),
+            }
             leave(online, self.clock).await;
             break ended;
         };
         self.refuse_the_rest(&ended).await;
+    }
+
+    /// The connection has ended on this side.
+    fn closed(&self) -> Fault {
+        let fault = self.seat.closing.fault();
+        self.seat.state.send_replace(if matches!(fault, Fault::Moved) { State::Moved } else { State::Closed });
+        fault
     }
 
     async fn serve(&mut self, online: &mut Online) -> End {
@@ -201,7 +206,7 @@ impl Task {
             // here.
             tokio::select! {
                 biased;
-                () = self.seat.closing.notified() => return End::Close,
+                () = self.seat.closing.told.notified() => return End::Close,
                 () = sleep_until(deadline) => endpoint.advance(self.clock.now()),
                 frame = next_frame(link, endpoint, self.clock) => match frame {
                     Ok(Some(frame)) => receive(endpoint, self.clock, frame),
@@ -273,7 +278,7 @@ impl Task {
         let closing = Arc::clone(&self.seat.closing);
         loop {
             let ask = tokio::select! {
-                () = closing.notified() => return None,
+                () = closing.told.notified() => return None,
                 ask = self.seat.asks.recv() => ask?,
             };
             let mut pending = match ask {
@@ -287,8 +292,8 @@ impl Task {
             };
             let deadline = after(pending.timeout.min(self.connect_timeout));
             let established = tokio::select! {
-                () = closing.notified() => {
-                    answer(pending.reply, Err(Fault::Closed));
+                () = closing.told.notified() => {
+                    answer(pending.reply, Err(closing.fault()));
                     return None;
                 }
                 // Nobody waits for this link any more.

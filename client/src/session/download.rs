@@ -251,7 +251,7 @@ impl Download {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
-            let live = self.session.live()?;
+            let live = self.session.live_at_active(&mut pauses).await?;
             let request = pull_request(source, &Pull::piece(reference, received));
             let fault = match live.connection.request(request, patience).await {
                 Ok(response) => {
@@ -273,7 +273,7 @@ impl Download {
                         return Err(verdict::of_fault(fault, Phase::Download).into());
                     }
                 }
-                Fault::Offline(_) | Fault::Expired(_) => self.session.renew(&live, &mut pauses).await?,
+                Fault::Offline(_) | Fault::Expired(_) | Fault::Moved => self.session.renew(&live, &mut pauses).await?,
                 fault => return Err(verdict::of_fault(fault, Phase::Download).into()),
             }
         }

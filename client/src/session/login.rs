@@ -1,5 +1,6 @@
 //! From an open link to a session: admission, `_cert_login`, `_commands`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use flare_wire::auth::{LoginHeaders, proof_text};
@@ -11,6 +12,7 @@ use super::{Message, remaining, send};
 use crate::clock::{Clock, randomness};
 use crate::command::{CertLogin, Command, Commands};
 use crate::connection::{Connection, Dialer, admit};
+use crate::endpoints::{EndpointProvider, ServerEndpoint};
 use crate::model::{CommandDescription, StudyName};
 use crate::observer::Observer;
 use crate::startup_kit::StartupKit;
@@ -20,6 +22,8 @@ use crate::{Phase, Result, verdict};
 #[derive(Debug, Clone)]
 pub(crate) struct Opening {
     pub(crate) dialer: Dialer,
+    /// Where the active server is.
+    pub(crate) endpoints: EndpointProvider,
     pub(crate) clock: Clock,
     pub(crate) connect_timeout: Duration,
     /// How long a command tries to get over a lost connection.
@@ -34,19 +38,43 @@ pub(crate) struct Opening {
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
     pub(crate) token: String,
-    pub(crate) commands: Vec<CommandDescription>,
+    pub(crate) commands: Arc<[CommandDescription]>,
+    /// The server that it leads to.
+    pub(crate) server: ServerEndpoint,
 }
 
-/// Connects, verifies the server, registers and logs in.
+/// Connects to the active server, verifies it, registers and logs in. Begins again when another one becomes active
+/// meanwhile.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
 pub(crate) async fn open(opening: &Opening, kit: &StartupKit, study: &StudyName, deadline: Instant) -> Result<Opened> {
+    loop {
+        let server = opening.endpoints.wait_for_active(deadline).await?;
+        tokio::select! {
+            biased;
+            () = opening.endpoints.wait_for_change(&server) => {}
+            opened = open_at(&server, opening, kit, study, deadline) => return opened,
+        }
+    }
+}
+
+/// Connects to one server.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+async fn open_at(
+    server: &ServerEndpoint,
+    opening: &Opening,
+    kit: &StartupKit,
+    study: &StudyName,
+    deadline: Instant,
+) -> Result<Opened> {
     let clock = opening.clock;
     let mut random = randomness()?;
     let patience = opening.connect_timeout.min(remaining(deadline));
     let observer = opening.observer.clone();
-    let connection = Connection::open(opening.dialer.clone(), clock, random.fork(), patience, observer).await?;
+    let connection = Connection::open(opening.dialer.to(server), clock, random.fork(), patience, observer).await?;
     let mut salts = random.fork();
     // Both signatures take a millisecond each. That of the login needs nothing from the server, so it is made while the
     // answer to the challenge is on its way.
@@ -60,7 +88,7 @@ pub(crate) async fn open(opening: &Opening, kit: &StartupKit, study: &StudyName,
     let headers = LoginHeaders::new(kit.username(), kit.certificate_pem(), &signature, study.as_str()).to_headers();
     let token = step(&connection, &login, None, headers, deadline, Phase::Login).await?;
     let commands = step(&connection, &Commands, Some(&token), Headers::new(), deadline, Phase::CommandList).await?;
-    Ok(Opened { connection, token, commands })
+    Ok(Opened { connection, token, commands: commands.into(), server: server.clone() })
 }
 
 async fn step<C: Command>(

@@ -1,6 +1,7 @@
 //! A logged-in session: run commands, close.
 
 mod clients;
+mod cutover;
 mod download;
 mod job_logs;
 mod jobs;
@@ -19,7 +20,7 @@ mod system;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use flare_wire::cell::{Headers, Payload, channel};
@@ -36,10 +37,12 @@ pub use restart::{SystemRestart, SystemShutdown};
 pub(crate) use staging::local_file;
 pub use submit::{Progress, SubmitJob};
 
+use cutover::Follower;
 use renewal::{Pauses, Remedy, remedy};
 
 use crate::command::{Command, Line, Logout};
 use crate::connection::Connection;
+use crate::endpoints::ServerEndpoint;
 use crate::model::{CommandDescription, StudyName};
 use crate::startup_kit::StartupKit;
 use crate::{Error, ErrorKind, Phase, Result, SessionBuilder, verdict};
@@ -75,6 +78,8 @@ struct Inner {
     live: Mutex<Arc<Live>>,
     /// Held by whoever logs in again.
     renewing: tokio::sync::Mutex<()>,
+    /// Who logs in again as soon as another server is active.
+    follower: OnceLock<Follower>,
 }
 
 /// The connection and the login that the session has at the moment.
@@ -85,12 +90,13 @@ struct Live {
     token: String,
     /// What the server offered at this login.
     commands: Arc<[CommandDescription]>,
+    server: ServerEndpoint,
 }
 
-impl From<(u64, Opened)> for Live {
-    fn from((generation, opened): (u64, Opened)) -> Self {
-        let Opened { connection, token, commands } = opened;
-        Self { generation, connection, token, commands: commands.into() }
+impl Live {
+    fn of(generation: u64, opened: Opened) -> Self {
+        let Opened { connection, token, commands, server } = opened;
+        Self { generation, connection, token, commands, server }
     }
 }
 
@@ -102,7 +108,7 @@ impl Inner {
 
     /// Puts a new login in place of the present one, whose connection ends when nobody uses it any more.
     fn replace(&self, generation: u64, opened: Opened) {
-        *self.live() = Arc::new(Live::from((generation, opened)));
+        *self.live() = Arc::new(Live::of(generation, opened));
     }
 }
 
@@ -126,10 +132,13 @@ impl Session {
             command_timeout: Mutex::new(command_timeout),
             closed: AtomicBool::new(false),
             ended: OnceCell::new(),
-            live: Mutex::new(Arc::new(Live::from((0, opened)))),
+            live: Mutex::new(Arc::new(Live::of(0, opened))),
             renewing: tokio::sync::Mutex::new(()),
+            follower: OnceLock::new(),
         };
-        Self { inner: Arc::new(inner) }
+        let session = Self { inner: Arc::new(inner) };
+        cutover::follow(&session);
+        session
     }
 
     /// The kit that the session was opened with.
@@ -144,10 +153,16 @@ impl Session {
         &self.inner.study
     }
 
-    /// What the server offers, as it said after the latest login.
+    /// What the server offers, as it said after the last login.
     #[must_use]
     pub fn commands(&self) -> Arc<[CommandDescription]> {
         Arc::clone(&self.inner.live().commands)
+    }
+
+    /// The server that the session is logged in at.
+    #[must_use]
+    pub fn server(&self) -> ServerEndpoint {
+        self.inner.live().server.clone()
     }
 
     /// Gives the commands that follow so much time: the server waits so long for sites, and this side a little longer
@@ -238,7 +253,7 @@ impl Session {
     async fn exchange(&self, line: &Line, how: &How) -> Result<Reply> {
         let mut pauses = Pauses::until(self.give_up_time());
         loop {
-            let live = self.live()?;
+            let live = self.live_at_active(&mut pauses).await?;
             let failed = match self.exchange_once(&live, line, how).await {
                 Ok(reply) => match verdict::of_session(&reply) {
                     Some(inactive) if self.inner.opening.renews => inactive,
@@ -247,7 +262,7 @@ impl Session {
                 Err(error) => error,
             };
             match remedy(&failed, how.is_repeatable) {
-                Remedy::Renew if self.inner.opening.renews => {
+                Remedy::Renew if self.inner.opening.renews || !self.is_at_active(&live) => {
                     // A login that works and a session that does not would go round for ever.
                     if !pauses.pause().await {
                         return Err(failed);

@@ -99,6 +99,9 @@ impl Session {
             if self.live()?.generation != seen.generation {
                 return Ok(());
             }
+            if !self.is_at_active(seen) {
+                seen.connection.move_away();
+            }
             let opening = &self.inner.opening;
             let deadline = until.min(after(opening.connect_timeout));
             let failed = match login::open(opening, &self.inner.kit, &self.inner.study, deadline).await {

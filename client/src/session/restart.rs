@@ -194,7 +194,8 @@ impl SystemShutdown {
         let said = Said::of(answer)?;
         if ends_server {
             session.close().await;
-            let address = (session.kit().host().to_owned(), session.kit().port());
+            let server = session.server();
+            let address = (server.host().to_owned(), server.port());
             return said.once(poll(patience, "shutdown", || is_down(&address)).await);
         }
         let names: Vec<&str> = match &targets {

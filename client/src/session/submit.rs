@@ -159,7 +159,7 @@ impl SubmitJob {
         for attempt in 1.. {
             // Whatever is wrong with the connection or the session shows in a command that costs nothing.
             self.session.run(&Touch).await?;
-            let live = self.session.live()?;
+            let live = self.session.live_at_active(&mut pauses).await?;
             let failure = match self.upload(&live, line, package).await {
                 Ok(reply) if !was_forgotten && is_forgotten(&reply) => {
                     was_forgotten = true;
