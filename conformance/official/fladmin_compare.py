@@ -218,10 +218,14 @@ MOMENT = re.compile(
 )
 
 
+# What a job that runs says differently a moment later.
+MOVING = {"time", "duration", "phase", "current_round", "tasks", "current_tasks"}
+
+
 def settled(value):
     """Without moments."""
     if isinstance(value, dict):
-        return {key: settled(inner) for key, inner in value.items() if key not in ("time", "duration")}
+        return {key: settled(inner) for key, inner in value.items() if key not in MOVING}
     if isinstance(value, list):
         return [settled(inner) for inner in value]
     return MOMENT.sub("MOMENT", value) if isinstance(value, str) else value
@@ -283,14 +287,36 @@ def until(comparison: Comparison, job_id: str, words: tuple[str, ...]) -> None:
 
 
 def until_asked(comparison: Comparison, job_id: str) -> None:
-    """Waits until the job's processes answer, which is some moments after it is said to run."""
+    """Waits until the job's processes have something to tell, which is some moments after it is said to run."""
     end = time.monotonic() + PATIENCE
-    for kind in ("server", "client"):
+    for kind, runner in (("server", "ServerRunner"), ("client", "ClientRunner")):
         question = call("show_stats", job_id=job_id, target_type=kind)
-        while comparison.ours.make(question)["status"] != "SUCCESS":
+        while True:
+            answer = comparison.ours.make(question)
+            told = answer["details"]["message"].values() if answer["status"] == "SUCCESS" else []
+            # The job is not for every site.
+            if sum(runner in of for of in told) == (1 if kind == "server" else len(job_folders.SITES)):
+                break
             if time.monotonic() > end:
-                raise RuntimeError(f"job {job_id} does not answer")
+                raise RuntimeError(f"job {job_id} does not answer: {answer}")
             time.sleep(0.5)
+
+
+def deleted(worker: Worker, job_id: str):
+    """The answer to deleting a job, once its processes have ended, which is some moments after its status."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        answer = worker.make(call("delete_job", job_id=job_id))
+        if "is running" not in str(answer["details"]) or time.monotonic() > end:
+            return answer
+        time.sleep(0.5)
+
+
+def end_all(worker: Worker) -> None:
+    """Ends what still runs of our jobs."""
+    for job in worker.make(call("list_jobs"))["details"]:
+        if job["job_name"].startswith("fladmin-") and not job["status"].startswith("FINISHED"):
+            worker.make(call("abort_job", job_id=job["job_id"]))
 
 
 def jobs(comparison: Comparison, folder: Path) -> None:
@@ -339,11 +365,11 @@ def jobs(comparison: Comparison, folder: Path) -> None:
         worker.make(call("abort_job", job_id=clone))
         until(comparison, clone, ("FINISHED",))
         fetched = worker.make(call("download_job", job_id=clone))
-        deleted = worker.make(call("delete_job", job_id=clone))
-        text = json.dumps([cloned, fetched, deleted]).replace(clone, "ID")
+        text = json.dumps([cloned, fetched, deleted(worker, clone)]).replace(clone, "ID")
         pairs.append(re.sub(r'downloaded to [^"]*/transfer/', "downloaded to ", text))
     for a_call, left, right in zip(("clone_job", "download_job", "delete_job"), *map(json.loads, pairs), strict=True):
         comparison.judge(call(a_call), left, right)
+    comparison.ours.make(call("wait_until_server_status", timeout=PATIENCE, interval=0.5))
 
 
 def clone_running(comparison: Comparison, job_id: str) -> str:
@@ -377,7 +403,10 @@ def main() -> int:
                     if who in a_call.who:
                         comparison.make(a_call)
                 if who == ADMINS[0] and not arguments.without_jobs:
-                    jobs(comparison, place)
+                    try:
+                        jobs(comparison, place)
+                    finally:
+                        end_all(comparison.ours)
                 for a_call in AFTERWARDS:
                     comparison.make(a_call)
                 passed, failed = passed + comparison.passed, failed + comparison.failed
