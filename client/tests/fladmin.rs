@@ -185,6 +185,10 @@ async fn an_ended_session_is_logged_in_again_by_itself() {
     let api = FlAdminApi::from(builder);
     assert!(api.list_jobs(None).await.is_success());
     server.skip_time(2 * IDLE_LIMIT);
+    let session = api.session().await.unwrap();
+    while !session.is_closed() {
+        tokio::time::sleep(SOON).await;
+    }
     assert_eq!(api.list_jobs(None).await.status, ApiStatus::ErrorInactiveSession);
     api.logout().await;
 }

@@ -72,6 +72,11 @@ impl Simulator {
         time.div_f64(self.speed)
     }
 
+    /// Waits until the server has been shut down by a command.
+    pub(crate) async fn stopped(&self) {
+        self.server.stopped().await;
+    }
+
     /// Moves the simulator's time ahead.
     pub(crate) fn skip_time(&self, time: Duration) {
         self.server.skip_time(time);

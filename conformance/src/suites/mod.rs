@@ -4,6 +4,7 @@ mod api;
 mod authentication;
 mod connecting;
 mod expiry;
+mod fladmin;
 mod handshake;
 mod jobs;
 mod login;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Case> {
         studies::cases(),
         sites::cases(),
         system::cases(),
+        fladmin::cases(),
     ]
     .into_iter()
     .flatten()
