@@ -63,6 +63,7 @@
 //! # How it is built
 //!
 //! ```text
+//! blocking    the same APIs for programs without a runtime (feature `blocking`)
 //! fladmin     the older API: statuses and details instead of errors and types
 //! session     typed methods: one command each
 //!   command   the line that is sent, and how its reply is read (pure)
@@ -74,6 +75,8 @@
 //!
 //! A call goes down through these layers once, and its reply climbs back once.
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
 mod clock;
 mod command;

@@ -131,6 +131,12 @@ impl FlAdminApiResponse {
         Self::message_of(ApiStatus::ErrorSyntax, format!("Error: APISyntaxError: {message}"))
     }
 
+    /// What is in the way of every call.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn refused(error: &Error) -> Self {
+        Self::message_of(ApiStatus::ErrorRuntime, chain(error))
+    }
+
     pub(super) fn with_raw(mut self, raw: CommandResult) -> Self {
         self.raw = Some(raw);
         self
@@ -187,6 +193,12 @@ impl CommandResult {
     /// No reply came.
     pub(super) fn failed(error: &Error) -> Self {
         Self::local(ApiStatus::of(error.kind()), chain(error))
+    }
+
+    /// What is in the way of every call.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn refused(error: &Error) -> Self {
+        Self::local(ApiStatus::ErrorRuntime, chain(error))
     }
 
     /// Whether the command was delivered and answered. What the answer says stands in the reply.
