@@ -98,8 +98,8 @@ async fn a_good_certificate_of_somebody_else_is_refused() {
 #[tokio::test]
 async fn our_certificate_is_refused_when_another_authority_issued_it() {
     let (federation, stranger) = (Federation::new(), Federation::stranger());
-    for scheme in ["http", "tcp"] {
-        let port = tls_server(acceptor(&federation.server, Some(&federation))).await;
+    for scheme in ["http", "tcp", "grpc"] {
+        let port = tls_server(acceptor(&federation.server_for_host("127.0.0.1"), Some(&federation))).await;
         let folder = federation.write_kit(scheme, json!({"scheme": scheme}));
         write_identity(&folder, &stranger.admin);
         let kit = StartupKit::open(folder).unwrap().with_address("127.0.0.1", port);
@@ -156,10 +156,13 @@ async fn silence_is_reported_with_the_step_it_came_in() {
         let _ = socket.read_to_end(&mut Vec::new()).await;
     })
     .await;
-    let silent = tls_server(acceptor(&federation.server, Some(&federation))).await;
-    for (port, scheme, phase) in
-        [(mute, "http", Phase::Tls), (silent, "http", Phase::Upgrade), (silent, "tcp", Phase::Handshake)]
-    {
+    let silent = tls_server(acceptor(&federation.server_for_host("127.0.0.1"), Some(&federation))).await;
+    for (port, scheme, phase) in [
+        (mute, "http", Phase::Tls),
+        (silent, "http", Phase::Upgrade),
+        (silent, "tcp", Phase::Handshake),
+        (silent, "grpc", Phase::Handshake),
+    ] {
         timed_out(&federation.kit(port, json!({"scheme": scheme})), phase).await;
     }
 }
@@ -185,7 +188,34 @@ async fn a_server_that_knows_no_websocket_is_no_flare_server() {
 }
 
 #[tokio::test]
-async fn grpc_is_said_to_be_missing_before_anything_is_sent() {
+async fn over_grpc_the_certificate_has_to_name_the_host() {
     let federation = Federation::new();
-    assert_eq!(connect(federation.kit(1, json!({"scheme": "grpc"}))).await.kind(), ErrorKind::Unsupported);
+    let port = tls_server(acceptor(&federation.server, Some(&federation))).await;
+    let error = connect(federation.kit(port, json!({"scheme": "grpc"}))).await;
+    assert_eq!(error.kind(), ErrorKind::ServerIdentityMismatch);
+    assert_eq!(error.to_string(), "the server's certificate is for server, not for \"127.0.0.1\"");
+    assert!(error.hint().unwrap().contains("host of the kit"));
+    // The authority comes first: of a stranger's certificate nothing else matters.
+    let kind = kind_with(&federation, &Federation::stranger().server, json!({"scheme": "grpc"})).await;
+    assert_eq!(kind, ErrorKind::ServerCertificateUntrusted);
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_http_2_is_no_grpc_server() {
+    let federation = Federation::new();
+    let acceptor = acceptor(&federation.server_for_host("127.0.0.1"), Some(&federation));
+    let port = listen(move |socket| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut stream = acceptor.accept(socket).await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = stream.shutdown().await;
+        }
+    })
+    .await;
+    let error = connect(federation.kit(port, json!({"scheme": "grpc"}))).await;
+    assert_eq!(error.kind(), ErrorKind::ProtocolViolation, "{error:?}");
+    assert!(error.hint().unwrap().contains("scheme"));
 }

@@ -183,6 +183,7 @@ impl Allowed {
 enum Scheme {
     Http,
     Tcp,
+    Grpc,
 }
 
 impl Scheme {
@@ -190,6 +191,7 @@ impl Scheme {
         match self {
             Self::Http => "http",
             Self::Tcp => "tcp",
+            Self::Grpc => "grpc",
         }
     }
 }

@@ -45,7 +45,7 @@ impl Simulator {
     async fn with_clock(scheme: &str, mutant: Option<Mutant>, clock: ClockMode, speed: f64) -> CaseResult<Self> {
         let failed =
             |error: &(dyn std::error::Error + 'static)| Finding::harness(format!("simulator: {}", chain(error)));
-        let scheme = [Scheme::Http, Scheme::Tcp].into_iter().find(|known| known.as_str() == scheme);
+        let scheme = [Scheme::Http, Scheme::Tcp, Scheme::Grpc].into_iter().find(|known| known.as_str() == scheme);
         let scheme = scheme.ok_or_else(|| Finding::harness("the simulator does not speak this transport"))?;
         let workspace = TempDir::new().map_err(|error| failed(&error))?;
         let project = project().map_err(|error| failed(&error))?.with_scheme(scheme);

@@ -136,9 +136,40 @@ async fn both_schemes_carry_the_same_conversation() {
 }
 
 #[tokio::test]
-async fn grpc_is_refused_with_a_hint() {
-    let error = SimServer::builder().scheme(Scheme::Grpc).start().await.unwrap_err();
-    assert_eq!((error.to_string().as_str(), error.hint()), ("the scheme grpc is not simulated", "use http or tcp"));
+async fn over_grpc_every_call_of_a_connection_is_a_client() {
+    let server = SimServer::builder().scheme(Scheme::Grpc).start().await.unwrap();
+    let papers = Papers::of_kit(&server.admin_kit(Role::Member).unwrap());
+    for _ in 0..2 {
+        let pipe = dial(server.port(), &papers, true).await.unwrap();
+        let link = Link::connect_grpc(pipe, "https://localhost", DEFAULT_MAX_FRAME).await.unwrap();
+        let mut client = RawClient::over(link, &papers, None).await;
+        client.register(PROJECT).await.unwrap();
+        client.ask(command("nonsense"), PATIENCE).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn over_grpc_a_connection_without_a_call_is_ended() {
+    let server =
+        SimServer::builder().scheme(Scheme::Grpc).handshake_timeout(SILENCE).start().await.unwrap();
+    let papers = Papers::of_kit(&server.admin_kit(Role::Member).unwrap());
+    let mut pipe = dial(server.port(), &papers, true).await.unwrap();
+    pipe.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    assert_ended(pipe).await;
+}
+
+#[tokio::test]
+async fn over_grpc_the_end_of_the_server_ends_the_call() {
+    let server = SimServer::builder().scheme(Scheme::Grpc).start().await.unwrap();
+    let papers = Papers::of_kit(&server.admin_kit(Role::Member).unwrap());
+    let pipe = dial(server.port(), &papers, true).await.unwrap();
+    let link = Link::connect_grpc(pipe, "https://localhost", DEFAULT_MAX_FRAME).await.unwrap();
+    let mut client = RawClient::over(link, &papers, None).await;
+    let (said, ()) = tokio::join!(client.event(), server.shutdown());
+    // `bye` may be the last word of the server, or not be answered any more.
+    if said.is_some() {
+        assert!(client.event().await.is_none());
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Opening a link: TCP, TLS, WebSocket.
+//! Opening a link: TCP, TLS, WebSocket or gRPC.
 
 use std::fmt;
 use std::io;
@@ -44,13 +44,8 @@ pub(crate) struct Network {
 
 impl Dialer {
     /// # Errors
-    /// [`ErrorKind::Unsupported`] for a scheme that is not spoken yet, [`ErrorKind::InvalidStartupKit`] when TLS cannot
-    /// use the kit's files.
+    /// [`ErrorKind::InvalidStartupKit`] when TLS cannot use the kit's files.
     pub(crate) fn network(kit: Arc<StartupKit>) -> Result<Self, Error> {
-        if kit.scheme() == Scheme::Grpc {
-            let message = "the kit's scheme is grpc, which this release does not speak";
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
         let tls = tls::config(&kit)?;
         let endpoint = ServerEndpoint::new(kit.host(), kit.port());
         Ok(Self::Network(Network { kit, endpoint, tls }))
@@ -107,15 +102,14 @@ impl Network {
         socket: TcpStream,
         deadline: Instant,
     ) -> Result<TlsStream<TcpStream>, Error> {
-        // The name is sent along but compared with nothing; what is no host name is left out.
+        // The name is sent along, and what has to be compared is compared elsewhere; what is no host name is left out.
         let name = ServerName::try_from(self.endpoint.host().to_owned())
             .or_else(|_| ServerName::try_from("localhost"))
             .expect("localhost is a host name");
         within(Phase::Tls, deadline, TlsConnector::from(Arc::clone(config)).connect(name, socket)).await?.map_err(
             |error| {
-                let (kind, message) =
-                    tls::cause(&error).unwrap_or((ErrorKind::TlsRefused, "the peer ended the TLS handshake"));
-                Error::new(kind, message).with_source(error)
+                let ended = || Error::new(ErrorKind::TlsRefused, "the peer ended the TLS handshake");
+                tls::cause(&error).unwrap_or_else(ended).with_source(error)
             },
         )
     }
@@ -146,7 +140,13 @@ impl Network {
                     .await?
                     .map_err(|error| self.broken(error))
             }
-            Scheme::Grpc => unreachable!("refused when the dialer was made"),
+            Scheme::Grpc => {
+                let protocol = if self.tls.is_some() { "https" } else { "http" };
+                let origin = format!("{protocol}://{}", self.endpoint);
+                within(Phase::Upgrade, deadline, Link::connect_grpc(pipe, &origin, DEFAULT_MAX_FRAME))
+                    .await?
+                    .map_err(|error| self.broken(error))
+            }
         }
     }
 
@@ -185,7 +185,7 @@ fn broken(error: LinkError, tls: bool) -> Error {
         io_error.kind(),
         io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe
     );
-    let (kind, message) = match tls::cause(io_error) {
+    let cause = match tls::cause(io_error) {
         Some(cause) => cause,
         None if ended && tls => {
             let message = "the server ended the connection when it came to our certificate";
@@ -193,9 +193,9 @@ fn broken(error: LinkError, tls: bool) -> Error {
                 .with_hint("the server does not trust the kit's certificate, or wants one where the kit says `tls`")
                 .with_source(error);
         }
-        None => (ErrorKind::ConnectionLost, "the connection broke while it was being opened"),
+        None => Error::new(ErrorKind::ConnectionLost, "the connection broke while it was being opened"),
     };
-    Error::new(kind, message).with_source(error)
+    cause.with_source(error)
 }
 
 #[cfg(test)]

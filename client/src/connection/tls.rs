@@ -1,6 +1,9 @@
-//! TLS as FLARE has it: the chain is checked against the project's authority, the host name is not, and names are
-//! compared with `server_identity` instead (`reference/wire-protocol.md` section 1.2).
+//! TLS as FLARE has it: the chain is checked against the project's authority, and the server's name is compared with
+//! `server_identity`. The host name is checked over gRPC only, whose library does so in the official client too
+//! (`reference/wire-protocol.md` section 1.2).
 
+use std::error::Error as StdError;
+use std::fmt;
 use std::sync::Arc;
 
 use flare_wire::Moment;
@@ -10,8 +13,11 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::{AlertDescription, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::startup_kit::{ConnectionSecurity, StartupKit};
+use crate::startup_kit::{ConnectionSecurity, Scheme, StartupKit};
 use crate::{Error, ErrorKind};
+
+/// What a gRPC connection agrees on within TLS; the others agree on nothing.
+const ALPN_HTTP_2: &[u8] = b"h2";
 
 /// The TLS configuration of a kit; `None` when it asks for none.
 pub(super) fn config(kit: &StartupKit) -> Result<Option<Arc<ClientConfig>>, Error> {
@@ -23,26 +29,36 @@ pub(super) fn config(kit: &StartupKit) -> Result<Option<Arc<ClientConfig>>, Erro
             .with_source(error)
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = ChainVerifier { roots: kit.tls_roots().to_vec(), provider: Arc::clone(&provider) };
+    let is_grpc = kit.scheme() == Scheme::Grpc;
+    let verifier = ChainVerifier {
+        roots: kit.tls_roots().to_vec(),
+        compares_host: is_grpc,
+        provider: Arc::clone(&provider),
+    };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(unusable)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let config = if kit.connection_security() == ConnectionSecurity::Mtls {
+    let mut config = if kit.connection_security() == ConnectionSecurity::Mtls {
         let chain = kit.chain().iter().map(|certificate| certificate.der().clone()).collect();
         builder.with_client_auth_cert(chain, kit.key_der()).map_err(unusable)?
     } else {
         builder.with_no_client_auth()
     };
+    if is_grpc {
+        config.alpn_protocols = vec![ALPN_HTTP_2.to_vec()];
+    }
     Ok(Some(Arc::new(config)))
 }
 
-/// Checks that a server's certificate was issued by one of `roots`. FLARE's certificates do not fit the usual verifier:
-/// the host name need not be in them, and a common name may stand where a host name belongs.
+/// Checks that a server's certificate was issued by one of `roots`, and if so wanted that it was issued for the host.
+/// FLARE's certificates do not fit the usual verifier: the host name need not be in them, and a common name may stand
+/// where a host name belongs.
 #[derive(Debug)]
 struct ChainVerifier {
     roots: Vec<Certificate>,
+    compares_host: bool,
     provider: Arc<CryptoProvider>,
 }
 
@@ -51,7 +67,7 @@ impl ServerCertVerifier for ChainVerifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
+        server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
@@ -67,6 +83,11 @@ impl ServerCertVerifier for ChainVerifier {
         verify_chain(&chain, &self.roots, now).map_err(refuse)?;
         if !chain[0].allows_server_auth() || !chain[0].allows_digital_signature() {
             return Err(refuse(CertificateError::NotAcceptable("it was not issued for a server".to_owned())));
+        }
+        let host = server_name.to_str();
+        if self.compares_host && !chain[0].is_for_host(&host) {
+            let wrong = WrongHost { host: host.into_owned(), names: chain[0].host_names().to_vec() };
+            return Err(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(OtherError(Arc::new(wrong)))));
         }
         Ok(ServerCertVerified::assertion())
     }
@@ -94,10 +115,42 @@ impl ServerCertVerifier for ChainVerifier {
     }
 }
 
+/// A good certificate, but for other hosts.
+#[derive(Debug)]
+struct WrongHost {
+    host: String,
+    names: Vec<String>,
+}
+
+impl fmt::Display for WrongHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, names } = self;
+        match names.as_slice() {
+            [] => write!(f, "the server's certificate names no host, and so not {host:?}"),
+            names => write!(f, "the server's certificate is for {}, not for {host:?}", names.join(", ")),
+        }
+    }
+}
+
+impl StdError for WrongHost {}
+
 /// What a failure inside TLS means, when `error` is one.
-pub(super) fn cause(error: &std::io::Error) -> Option<(ErrorKind, &'static str)> {
+pub(super) fn cause(error: &std::io::Error) -> Option<Error> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(match error {
+    if let rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) = error
+        && let Some(wrong) = other.0.downcast_ref::<WrongHost>()
+    {
+        return Some(
+            Error::new(ErrorKind::ServerIdentityMismatch, wrong.to_string())
+                .with_hint("over grpc the host of the kit has to be one that the server's certificate names"),
+        );
+    }
+    let (kind, message) = meaning(error);
+    Some(Error::new(kind, message))
+}
+
+fn meaning(error: &rustls::Error) -> (ErrorKind, &'static str) {
+    match error {
         rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) => {
             match other.0.downcast_ref::<CertificateError>() {
                 Some(CertificateError::UnknownIssuer) => {
@@ -122,7 +175,7 @@ pub(super) fn cause(error: &std::io::Error) -> Option<(ErrorKind, &'static str)>
             (ErrorKind::TlsRefused, "the peer speaks no version of TLS that can be used")
         }
         _ => (ErrorKind::TlsRefused, "the TLS handshake failed"),
-    })
+    }
 }
 
 /// What the peer's alert says about us. We check our own certificate's dates before we connect, so a peer that
@@ -155,7 +208,7 @@ mod tests {
     use super::*;
 
     fn kind(error: rustls::Error) -> ErrorKind {
-        cause(&std::io::Error::other(error)).unwrap().0
+        cause(&std::io::Error::other(error)).unwrap().kind()
     }
 
     fn other(error: CertificateError) -> rustls::Error {
@@ -185,6 +238,6 @@ mod tests {
 
     #[test]
     fn a_failure_outside_tls_is_none_of_its_causes() {
-        assert_eq!(cause(&std::io::Error::from(std::io::ErrorKind::ConnectionReset)), None);
+        assert!(cause(&std::io::Error::from(std::io::ErrorKind::ConnectionReset)).is_none());
     }
 }

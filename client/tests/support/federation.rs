@@ -80,6 +80,11 @@ impl Federation {
         issue_with(&self.authority, &Subject::new(name).organization("nvidia"), 2, when)
     }
 
+    /// A certificate of the server for this host, which gRPC asks for.
+    pub fn server_for_host(&self, host: &str) -> Identity {
+        issue_with(&self.authority, &Subject::new(SERVER).organization("nvidia").host(host), 2, When::Now)
+    }
+
     /// Another certificate for the admin's key.
     pub fn admin_certificate(&self, name: &str, when: When) -> Identity {
         issue_with(&self.authority, &Subject::new(name).organization("nvidia").role("lead"), 3, when)

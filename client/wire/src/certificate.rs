@@ -5,12 +5,13 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
-use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
+use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
 
 use crate::{Moment, PublicKey, SignatureError};
 
@@ -78,6 +79,7 @@ pub struct Certificate {
     role: String,
     not_before: Moment,
     not_after: Moment,
+    host_names: Vec<String>,
     is_ca: bool,
     digital_signature: bool,
     client_auth: bool,
@@ -127,6 +129,7 @@ impl Certificate {
             role: name(UNSTRUCTURED_NAME),
             not_before: moment(validity.not_before.timestamp()),
             not_after: moment(validity.not_after.timestamp()),
+            host_names: Vec::new(),
             is_ca: false,
             digital_signature: true,
             client_auth: true,
@@ -141,6 +144,9 @@ impl Certificate {
                 ParsedExtension::ExtendedKeyUsage(usage) => {
                     certificate.client_auth = usage.any || usage.client_auth;
                     certificate.server_auth = usage.any || usage.server_auth;
+                }
+                ParsedExtension::SubjectAlternativeName(names) => {
+                    certificate.host_names = names.general_names.iter().filter_map(host_name).collect();
                 }
                 _ => {}
             }
@@ -164,6 +170,26 @@ impl Certificate {
     #[must_use]
     pub fn role(&self) -> &str {
         &self.role
+    }
+
+    /// The host names and addresses it was issued for.
+    #[must_use]
+    pub fn host_names(&self) -> &[String] {
+        &self.host_names
+    }
+
+    /// True when a gRPC client that connects to `host` accepts it: one of its [host names](Self::host_names) is that
+    /// host, or a wildcard for the first label of its name; the common name counts only where there are none at all.
+    /// Addresses have to be there as they are.
+    #[must_use]
+    pub fn is_for_host(&self, host: &str) -> bool {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return self.host_names.iter().any(|name| name.parse() == Ok(address));
+        }
+        if self.host_names.is_empty() {
+            return covers(&self.common_name, host);
+        }
+        self.host_names.iter().any(|name| covers(name, host))
     }
 
     /// Start of its validity.
@@ -228,6 +254,34 @@ impl fmt::Debug for Certificate {
     }
 }
 
+/// An entry of the alternative names that a host can be called by.
+fn host_name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => {
+            let address = match bytes.len() {
+                4 => IpAddr::from(<[u8; 4]>::try_from(*bytes).ok()?),
+                _ => IpAddr::from(<[u8; 16]>::try_from(*bytes).ok()?),
+            };
+            Some(address.to_string())
+        }
+        _ => None,
+    }
+}
+
+/// Whether a name of a certificate is that of `host`. A wildcard stands for the first label alone, and only where at
+/// least two others follow.
+fn covers(name: &str, host: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if name.is_empty() || host.is_empty() {
+        return false;
+    }
+    let Some(parent) = name.strip_prefix("*.") else { return name.eq_ignore_ascii_case(host) };
+    let Some((_, parent_of_host)) = host.split_once('.') else { return false };
+    parent.contains('.') && parent.eq_ignore_ascii_case(parent_of_host)
+}
+
 fn moment(seconds: i64) -> Moment {
     Moment::from_unix(Duration::from_secs(seconds.try_into().unwrap_or(0)))
 }
@@ -279,5 +333,27 @@ fn cause(leaf: &Certificate, error: &webpki::Error) -> CertificateError {
         webpki::Error::CertNotValidYet { .. } => CertificateError::NotYetValid { not_before: leaf.not_before },
         webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => CertificateError::UnknownIssuer,
         other => CertificateError::NotAcceptable(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_covers_the_host_it_names_and_a_wildcard_one_label() {
+        for (name, host, expected) in [
+            ("localhost", "localhost", true),
+            ("Server.Example.org", "server.example.ORG.", true),
+            ("server.example.org", "example.org", false),
+            ("*.example.org", "server.example.org", true),
+            ("*.example.org", "a.server.example.org", false),
+            ("*.example.org", "example.org", false),
+            ("*.org", "example.org", false),
+            ("*", "localhost", false),
+            ("", "", false),
+        ] {
+            assert_eq!(covers(name, host), expected, "{name:?} {host:?}");
+        }
     }
 }

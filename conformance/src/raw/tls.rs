@@ -25,12 +25,15 @@ pub(super) async fn connect(server: &ServerAddress, identity: Option<&Identity>)
         .map_err(io::Error::other)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AcceptEveryServer(ring::default_provider())));
-    let config = match identity {
+    let mut config = match identity {
         Some(identity) => {
             builder.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key()).map_err(io::Error::other)?
         }
         None => builder.with_no_client_auth(),
     };
+    if server.scheme == "grpc" {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
     let name = ServerName::try_from("localhost").expect("a constant host name").to_owned();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }

@@ -1,9 +1,10 @@
-//! The transport of a raw peer: frames, or bytes that are none, over WebSocket or TCP.
+//! The transport of a raw peer: frames, or bytes that are none, over WebSocket, gRPC or TCP.
 
 use std::io;
 
 use bytes::{Bytes, BytesMut};
 use flare_wire::frame::{FrameDecoder, MAX_FRAME_LEN};
+use flare_wire::link::{DEFAULT_MAX_FRAME, FrameSource, Link};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -27,6 +28,8 @@ pub(crate) enum Received {
 pub(crate) enum Wire {
     /// `http`: one frame per binary message.
     WebSocket(Box<WebSocketStream<TlsStream<TcpStream>>>),
+    /// `grpc`: one frame per message of a call.
+    Grpc(Link),
     /// `tcp`: frames back to back.
     Tcp {
         /// The connection.
@@ -46,15 +49,22 @@ impl Wire {
                 let (socket, _) = client_async(url, stream).await.map_err(io::Error::other)?;
                 Ok(Self::WebSocket(Box::new(socket)))
             }
+            "grpc" => {
+                let origin = format!("https://{}:{}", server.host, server.port);
+                let link = Link::connect_grpc(stream, &origin, DEFAULT_MAX_FRAME).await.map_err(io::Error::other)?;
+                Ok(Self::Grpc(link))
+            }
             "tcp" => Ok(Self::Tcp { stream: Box::new(stream), buffer: BytesMut::new() }),
             other => Err(io::Error::other(format!("this suite does not speak {other}"))),
         }
     }
 
-    /// Sends one message: over WebSocket as a binary message, over TCP as these bytes.
+    /// Sends one message: over WebSocket as a binary message, over gRPC as a message of the call, over TCP as these
+    /// bytes.
     pub(crate) async fn send(&mut self, bytes: Bytes) -> io::Result<()> {
         match self {
             Self::WebSocket(socket) => socket.send(WebSocketMessage::Binary(bytes)).await.map_err(io::Error::other),
+            Self::Grpc(link) => link.send(bytes).await.map_err(io::Error::other),
             Self::Tcp { stream, .. } => {
                 stream.write_all(&bytes).await?;
                 stream.flush().await
@@ -66,7 +76,7 @@ impl Wire {
     pub(crate) async fn send_text(&mut self, text: &str) -> io::Result<()> {
         match self {
             Self::WebSocket(socket) => socket.send(WebSocketMessage::text(text)).await.map_err(io::Error::other),
-            Self::Tcp { .. } => Err(io::Error::other("tcp has no text messages")),
+            Self::Grpc(_) | Self::Tcp { .. } => Err(io::Error::other("only a WebSocket has text messages")),
         }
     }
 
@@ -83,6 +93,10 @@ impl Wire {
                     Some(Ok(_)) => {}
                 }
             },
+            Self::Grpc(link) => match link.exchange(&mut Nothing).await {
+                Ok(Some(bytes)) => Received::Frame(bytes),
+                Ok(None) | Err(_) => Received::Closed,
+            },
             Self::Tcp { stream, buffer } => loop {
                 match FrameDecoder::new(MAX_FRAME_LEN).next_frame(buffer) {
                     Ok(Some(frame)) => return Received::Frame(frame),
@@ -94,5 +108,14 @@ impl Wire {
                 }
             },
         }
+    }
+}
+
+/// Nothing to send while a frame is waited for.
+struct Nothing;
+
+impl FrameSource for Nothing {
+    fn next_frame(&mut self) -> Option<Bytes> {
+        None
     }
 }

@@ -1,11 +1,11 @@
-//! From a TCP connection to a link: TLS, then the framing of the scheme.
+//! From a TCP connection to links: TLS, then the framing of the scheme.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
 use flare_wire::certificate::Certificate;
-use flare_wire::link::{Link, LinkError, Pipe};
+use flare_wire::link::{GrpcConnection, Link, LinkError, Pipe};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -17,31 +17,19 @@ use crate::project::{ConnectionSecurity, Scheme};
 /// send into chunks of 1 MiB, so that more than this is no client.
 const MAX_FRAME: usize = flare_wire::link::DEFAULT_MAX_FRAME;
 
-/// What turns a TCP connection into a [`Link`]; cheap to clone, because every connection's task has one.
+/// What turns a TCP connection into links; cheap to clone, because every connection's task has one.
 #[derive(Clone)]
 pub(crate) struct Door {
-    transport: Transport,
+    scheme: Scheme,
     tls: Option<TlsAcceptor>,
 }
 
-/// The schemes that can be simulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    /// `http`
-    WebSocket,
-    /// `tcp`
-    Tcp,
-}
-
-impl Transport {
-    /// The transport of `scheme`; none for `grpc`, which needs an HTTP/2 stack of its own.
-    pub(crate) fn of(scheme: Scheme) -> Option<Self> {
-        match scheme {
-            Scheme::Http => Some(Self::WebSocket),
-            Scheme::Tcp => Some(Self::Tcp),
-            Scheme::Grpc => None,
-        }
-    }
+/// What a connection carries.
+pub(crate) enum Opened {
+    /// One link.
+    Link(Link),
+    /// A link for every call, of `grpc`.
+    Calls(GrpcConnection),
 }
 
 /// Who is on the other side of a link, as far as TLS tells.
@@ -67,23 +55,23 @@ pub(crate) enum DoorError {
 impl Door {
     /// The door of a server that proves itself with `identity` and, with mutual TLS, accepts what `root` issued.
     pub(crate) fn new(
-        transport: Transport,
+        scheme: Scheme,
         security: ConnectionSecurity,
         identity: &Identity,
         root: &Certificate,
     ) -> Result<Self, PkiError> {
         let tls = match security {
             ConnectionSecurity::Clear => None,
-            ConnectionSecurity::Tls | ConnectionSecurity::Mtls => Some(tls::acceptor(security, identity, root)?),
+            ConnectionSecurity::Tls | ConnectionSecurity::Mtls => Some(tls::acceptor(scheme, security, identity, root)?),
         };
-        Ok(Self { transport, tls })
+        Ok(Self { scheme, tls })
     }
 
     /// Does the handshakes of TLS and of the scheme. The caller sets the time limit.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub(crate) async fn open(&self, stream: TcpStream) -> Result<(Link, PeerIdentity), DoorError> {
+    pub(crate) async fn open(&self, stream: TcpStream) -> Result<(Opened, PeerIdentity), DoorError> {
         // As real servers do; it only costs speed if it fails.
         let _ = stream.set_nodelay(true);
         let Some(tls) = &self.tls else {
@@ -100,11 +88,14 @@ impl Door {
         Ok((self.frame(stream).await?, peer))
     }
 
-    async fn frame(&self, pipe: impl Pipe + 'static) -> Result<Link, DoorError> {
-        match self.transport {
-            Transport::WebSocket => Link::accept_websocket(pipe, MAX_FRAME).await.map_err(DoorError::Link),
-            Transport::Tcp => Ok(Link::tcp(pipe, MAX_FRAME)),
-        }
+    async fn frame(&self, pipe: impl Pipe + 'static) -> Result<Opened, DoorError> {
+        Ok(match self.scheme {
+            Scheme::Http => {
+                Opened::Link(Link::accept_websocket(pipe, MAX_FRAME).await.map_err(DoorError::Link)?)
+            }
+            Scheme::Tcp => Opened::Link(Link::tcp(pipe, MAX_FRAME)),
+            Scheme::Grpc => Opened::Calls(GrpcConnection::accept(pipe, MAX_FRAME)),
+        })
     }
 }
 

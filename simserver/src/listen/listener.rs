@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Door;
+use super::door::Opened;
+use super::{Door, calls};
 use crate::driver::Driver;
 use crate::peer;
 
@@ -131,9 +132,22 @@ impl Listener {
                         continue;
                     };
                     let deadline = Instant::now() + self.handshake_timeout;
-                    let connection = serve(stream, address, door.clone(), Arc::clone(&driver), deadline, stop.clone());
+                    let patience = self.handshake_timeout;
+                    let (door, driver, stop) = (door.clone(), Arc::clone(&driver), stop.clone());
                     connections.spawn(async move {
-                        connection.await;
+                        match timeout_at(deadline, door.open(stream)).await {
+                            Ok(Ok((Opened::Link(link), identity))) => {
+                                peer::serve(link, identity, driver, deadline, stop).await;
+                            }
+                            Ok(Ok((Opened::Calls(connection), identity))) => {
+                                calls::serve(connection, identity, driver, patience, stop).await;
+                            }
+                            Ok(Err(error)) => {
+                                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                                tracing::info!(%address, %error, cause, "a peer did not get in");
+                            }
+                            Err(_) => tracing::info!(%address, "a peer stopped in the middle of the handshake"),
+                        }
                         drop(permit);
                     });
                 }
@@ -145,23 +159,5 @@ impl Listener {
         }
         drop(self.socket);
         while connections.join_next().await.is_some() {}
-    }
-}
-
-async fn serve(
-    stream: TcpStream,
-    address: SocketAddr,
-    door: Door,
-    driver: Arc<Driver>,
-    deadline: Instant,
-    stop: watch::Receiver<bool>,
-) {
-    match timeout_at(deadline, door.open(stream)).await {
-        Ok(Ok((link, identity))) => peer::serve(link, identity, driver, deadline, stop).await,
-        Ok(Err(error)) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::info!(%address, %error, cause, "a peer did not get in");
-        }
-        Err(_) => tracing::info!(%address, "a peer stopped in the middle of the handshake"),
     }
 }

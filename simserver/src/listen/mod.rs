@@ -4,12 +4,14 @@
 //! stops half-way, or sends garbage, costs its own connection and nothing else.
 //!
 //! - `listener` — the socket, and the loop that gives every connection its task
-//! - `door` — from a TCP connection to a link; the scheme `grpc` would be one more transport there
+//! - `door` — from a TCP connection to links
+//! - `calls` — the links of a gRPC connection
 //! - `tls` — which certificates are presented and accepted
 
+mod calls;
 mod door;
 mod listener;
 mod tls;
 
-pub(crate) use door::{Door, PeerIdentity, Transport};
+pub(crate) use door::{Door, PeerIdentity};
 pub(crate) use listener::{HANDSHAKE_TIMEOUT, Listener, ReservedPort};

@@ -1,6 +1,6 @@
 //! Which certificates the server presents and accepts.
 //!
-//! As a real server: TLS 1.2 or newer, no ALPN, the chain of leaf and root, and with mutual TLS a client
+//! As a real server: TLS 1.2 or newer, ALPN for `grpc` only, the chain of leaf and root, and with mutual TLS a client
 //! certificate that chains to the root, asked for without a list of names (`reference/wire-protocol.md`
 //! section 1.2). Names in the certificates are not looked at here.
 
@@ -13,9 +13,13 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use crate::pki::{Identity, PkiError};
-use crate::project::ConnectionSecurity;
+use crate::project::{ConnectionSecurity, Scheme};
+
+/// Without it official clients do not believe that there is a gRPC server.
+const ALPN_HTTP_2: &[u8] = b"h2";
 
 pub(super) fn acceptor(
+    scheme: Scheme,
     security: ConnectionSecurity,
     identity: &Identity,
     root: &Certificate,
@@ -37,6 +41,9 @@ pub(super) fn acceptor(
     };
     let chain = vec![identity.certificate().der().clone(), root.der().clone()];
     let mut config = config.with_single_cert(chain, identity.key().tls_key()).map_err(PkiError::Tls)?;
+    if scheme == Scheme::Grpc {
+        config.alpn_protocols = vec![ALPN_HTTP_2.to_vec()];
+    }
     // Official clients never resume, and remembering their certificates costs memory.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -18,7 +18,7 @@ use crate::faults::Fault;
 use crate::jobs::behaviour::Rule;
 use crate::jobs::lifecycle::Quirks;
 use crate::kits::{Credentials, Participant, SiteKeys, Workspace};
-use crate::listen::{Door, HANDSHAKE_TIMEOUT, Listener, Transport};
+use crate::listen::{Door, HANDSHAKE_TIMEOUT, Listener};
 use crate::mutants::Mutant;
 use crate::observer::{Observation, Observer};
 use crate::pki::{KeySource, PkiError};
@@ -355,8 +355,6 @@ impl SimServerBuilder {
     /// Dropping the future starts nothing. Kits that were written to a workspace stay.
     pub async fn start(self) -> Result<SimServer, StartError> {
         self.clock.checked()?;
-        let scheme = self.project.scheme();
-        let transport = Transport::of(scheme).ok_or(StartError::Scheme(scheme))?;
         let address = self.address.unwrap_or_else(|| address_for(self.project.server().default_host()));
         let port = self.port;
         let listener =
@@ -369,14 +367,14 @@ impl SimServerBuilder {
         } else {
             self.project.clone().with_port(port)
         };
-        let prepared = tokio::task::spawn_blocking(move || self.prepare(project, transport))
+        let prepared = tokio::task::spawn_blocking(move || self.prepare(project))
             .await
             .map_err(|_| StartError::Interrupted)??;
         Ok(SimServer::run(prepared, listener))
     }
 
     /// Everything that takes processor time instead of waiting.
-    fn prepare(self, project: Project, transport: Transport) -> Result<Prepared, StartError> {
+    fn prepare(self, project: Project) -> Result<Prepared, StartError> {
         let clock = Clock::start();
         let now = clock.now();
         let (store, found) = match &self.state_dir {
@@ -410,7 +408,7 @@ impl SimServerBuilder {
                 return Err(StartError::Expired { whose: whose.to_owned() });
             }
         }
-        let door = Door::new(transport, project.server().security(), &identity, root.certificate())?;
+        let door = Door::new(project.scheme(), project.server().security(), &identity, root.certificate())?;
         let kits = match workspace {
             Some((reservation, workspace)) => {
                 KitStore::in_workspace(&workspace, reservation, &project, credentials, now, random.fork())?

@@ -10,7 +10,6 @@ use crate::clock::BadClockMode;
 use crate::core::StudyRegistryError;
 use crate::kits::KitError;
 use crate::pki::PkiError;
-use crate::project::Scheme;
 use crate::scenario::ScenarioError;
 use crate::state::StateError;
 
@@ -50,8 +49,6 @@ pub enum StartError {
     State(StateError),
     /// The scenario does not fit the project.
     Scenario(ScenarioError),
-    /// The project asks for a scheme that is not simulated.
-    Scheme(Scheme),
     /// There is no place for files that are uploaded or downloaded.
     Scratch(io::Error),
     /// The work of starting was interrupted, because the runtime shuts down.
@@ -78,7 +75,6 @@ impl StartError {
             Self::Clock(_) => "choose a factor between 0 and a million",
             Self::State(error) => error.hint(),
             Self::Scenario(error) => error.hint(),
-            Self::Scheme(_) => "use http or tcp",
             Self::Scratch(_) => "make room in the system's temporary directory, or set TMPDIR to another",
             Self::Interrupted => "start the server before the runtime shuts down",
         }
@@ -132,7 +128,6 @@ impl fmt::Display for StartError {
             Self::Clock(_) => f.write_str("the clock cannot be simulated"),
             Self::State(_) => f.write_str("the state directory cannot be used"),
             Self::Scenario(_) => f.write_str("the scenario cannot be played"),
-            Self::Scheme(scheme) => write!(f, "the scheme {scheme} is not simulated"),
             Self::Scratch(_) => f.write_str("there is no temporary directory for uploads"),
             Self::Interrupted => f.write_str("starting was interrupted"),
         }

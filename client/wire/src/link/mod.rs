@@ -1,9 +1,10 @@
-//! Frames over a byte pipe: WebSocket (scheme `http`), raw TCP (`tcp`), or memory.
+//! Frames over a byte pipe: WebSocket (scheme `http`), gRPC (`grpc`), raw TCP (`tcp`), or memory.
 //!
 //! The pipe is any `AsyncRead + AsyncWrite`, usually a TLS stream that the caller opened. A link neither knows what
-//! is in a frame nor who sends it. The scheme `grpc` would be one more module here that implements [`Transport`].
+//! is in a frame nor who sends it. A further scheme would be one more module here that implements [`Transport`].
 //! Source: `reference/wire-protocol.md` sections 1.3 to 1.5.
 
+mod grpc;
 mod tcp;
 mod ws;
 
@@ -18,6 +19,8 @@ use futures_util::{Sink, SinkExt as _, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::frame::FrameError;
+
+pub use grpc::{GrpcConnection, MAX_GRPC_MESSAGE};
 
 /// Longest frame that a link takes unless told otherwise. Both ends cut what they send into chunks of 1 MiB;
 /// only plain messages can be longer, and those of admin traffic stay far below this.
@@ -41,6 +44,9 @@ pub enum LinkError {
     },
     /// The peer does not speak WebSocket, or sent a message over the limit.
     WebSocket(Box<tokio_tungstenite::tungstenite::Error>),
+    /// The peer does not speak gRPC, does not know the method, sent a message over the limit, or ended the call with an
+    /// error.
+    Grpc(Box<tonic::Status>),
 }
 
 impl fmt::Display for LinkError {
@@ -52,6 +58,7 @@ impl fmt::Display for LinkError {
                 write!(f, "the peer refused the WebSocket upgrade with HTTP status {status}")
             }
             Self::WebSocket(_) => f.write_str("the peer broke the WebSocket protocol"),
+            Self::Grpc(_) => f.write_str("the gRPC call failed"),
         }
     }
 }
@@ -63,6 +70,7 @@ impl Error for LinkError {
             Self::Frame(error) => Some(error),
             Self::UpgradeRefused { .. } => None,
             Self::WebSocket(error) => Some(error),
+            Self::Grpc(status) => Some(status),
         }
     }
 }
@@ -123,6 +131,20 @@ impl Link {
         ws::accept(pipe, max_frame).await.map(Self::new)
     }
 
+    /// Calls the method of FLARE's gRPC service on a pipe; `origin` is what the pipe leads to, as
+    /// `https://host:port` or `http://host:port`. Has to be called in a tokio runtime. Whether the server takes the
+    /// call shows with the first frame. Several calls of a client on one connection are accepted with
+    /// [`GrpcConnection`].
+    ///
+    /// # Errors
+    /// [`LinkError::Grpc`], [`LinkError::Io`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the pipe.
+    pub async fn connect_grpc(pipe: impl Pipe + 'static, origin: &str, max_frame: usize) -> Result<Self, LinkError> {
+        grpc::connect(pipe, origin, max_frame).await.map(Self::new)
+    }
+
     /// Frames back to back on a byte pipe, as the scheme `tcp` has them.
     #[must_use]
     pub fn tcp(pipe: impl Pipe + 'static, max_frame: usize) -> Self {
@@ -172,6 +194,17 @@ impl Link {
             Poll::Ready(None) => Poll::Ready(Ok(None)),
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// Sends one frame, or whatever these bytes are.
+    ///
+    /// # Errors
+    /// [`LinkError`]; the link is of no use then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future sends the frame or does not.
+    pub async fn send(&mut self, frame: Bytes) -> Result<(), LinkError> {
+        self.transport.send(frame).await
     }
 
     /// Sends what is left and ends the connection in order (WebSocket close code 1000).

@@ -18,7 +18,7 @@ pub(crate) const HELP: &str = "Exit codes:
   2  the command line is wrong
   3  the project, scenario, policy or study file cannot be read or is not valid
   4  the workspace, a key, a startup kit or the state directory cannot be read or written
-  5  the server cannot start: the port is taken, a certificate has expired, the scheme is not simulated";
+  5  the server cannot start: the port is taken, a certificate has expired";
 
 /// Why the program fails.
 #[derive(Debug)]
