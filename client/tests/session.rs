@@ -9,7 +9,7 @@ use flare_client::{
     SiteName, StartupKit, StudyName, Target, Targets,
 };
 use flare_simserver::SimServer;
-use flare_simserver::project::{Role, Scheme};
+use flare_simserver::project::Role;
 
 const IDLE_LIMIT: Duration = Duration::from_secs(1800);
 
@@ -30,17 +30,6 @@ async fn session() -> (SimServer, Session) {
 
 fn none() -> ShellOptions {
     ShellOptions::none()
-}
-
-#[tokio::test]
-async fn every_scheme_carries_a_session() {
-    for scheme in [Scheme::Http, Scheme::Tcp] {
-        let server = SimServer::builder().scheme(scheme).start().await.unwrap();
-        let session = log_in(&server, Role::ProjectAdmin).await;
-        assert_eq!(session.get_connected_client_list().await.unwrap().len(), 2, "{scheme:?}");
-        session.close().await;
-        server.shutdown().await;
-    }
 }
 
 #[tokio::test]

@@ -337,13 +337,17 @@ impl Peer {
     }
 }
 
-/// Whether an endpoint may have this name, given the certificate behind it: admins are named at random, any other
-/// cell after its certificate (2.9, mutual TLS only; `reference/wire-protocol.md` section 1.2).
+/// Whether an endpoint may have this name, given the certificate behind it: admins are named at random and come to their
+/// port, any other cell is named after its certificate (2.9, mutual TLS only; `reference/wire-protocol.md` section 1.2).
 fn may_be_called(name: &str, identity: &PeerIdentity) -> bool {
     match identity {
         PeerIdentity::Unknown => true,
-        PeerIdentity::Certified(common_name) => {
-            name.strip_prefix(ADMIN_PREFIX).is_some_and(is_uuid4) || name.split('.').next() == Some(common_name)
+        PeerIdentity::Certified { common_name, may_be_admin } => {
+            if name.strip_prefix(ADMIN_PREFIX).is_some_and(is_uuid4) {
+                *may_be_admin
+            } else {
+                name.split('.').next() == Some(common_name)
+            }
         }
     }
 }
@@ -450,8 +454,11 @@ mod tests {
 
     #[test]
     fn only_admins_may_have_a_name_that_is_not_in_their_certificate() {
-        let lead = PeerIdentity::Certified("lead@nvidia.com".to_owned());
-        let site = PeerIdentity::Certified("site-1".to_owned());
+        let certified = |common_name: &str, may_be_admin| PeerIdentity::Certified {
+            common_name: common_name.to_owned(),
+            may_be_admin,
+        };
+        let (lead, site) = (certified("lead@nvidia.com", true), certified("site-1", true));
         let admin = "_admin_a0e9d25d-300b-42a1-9216-c0e3b9cb0643";
         assert!(may_be_called(admin, &lead));
         assert!(may_be_called(admin, &site));
@@ -459,6 +466,8 @@ mod tests {
         assert!(may_be_called("site-1.job", &site));
         assert!(!may_be_called("site-1", &lead));
         assert!(!may_be_called("_admin_x", &lead));
+        assert!(!may_be_called(admin, &certified("lead@nvidia.com", false)));
+        assert!(may_be_called("site-1", &certified("site-1", false)));
         assert!(may_be_called("anything", &PeerIdentity::Unknown));
     }
 }

@@ -39,17 +39,22 @@ impl Blueprint {
         Ok(Self { project, document })
     }
 
-    /// Writes the file that is provisioned, for a server that listens on this port of this machine.
-    pub(super) fn write(&self, path: &Path, port: u16) -> Result<(), RealError> {
-        fs::write(path, self.on_port(port)).map_err(RealError::file(path))
+    /// True when admins have a port of their own.
+    pub(super) fn has_admin_port(&self) -> bool {
+        self.project.server().admin_port() != self.project.server().port()
     }
 
-    fn on_port(&self, port: u16) -> String {
+    /// Writes the file that is provisioned, for a server that listens on these ports of this machine.
+    pub(super) fn write(&self, path: &Path, port: u16, admin_port: u16) -> Result<(), RealError> {
+        fs::write(path, self.on_ports(port, admin_port)).map_err(RealError::file(path))
+    }
+
+    fn on_ports(&self, port: u16, admin_port: u16) -> String {
         let mut document = self.document.clone();
         let participants = document.get_mut("participants").and_then(Value::as_array_mut);
         for server in participants.into_iter().flatten().filter(|participant| participant["type"] == "server") {
             server["fed_learn_port"] = port.into();
-            server["admin_port"] = port.into();
+            server["admin_port"] = admin_port.into();
             if !is_local(self.project.server().default_host()) {
                 server["default_host"] = "localhost".into();
             }
@@ -63,11 +68,14 @@ fn is_local(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A port that nobody listens on now. Another program could take it before the server does; then the server ends, and
-/// `up` says so with the server's own words.
-pub(super) fn free_port() -> Result<u16, RealError> {
-    let listen = || TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?.local_addr();
-    listen().map(|address| address.port()).map_err(RealError::System)
+/// Two ports that nobody listens on now. Another program could take one before the server does; then the server ends,
+/// and `up` says so with the server's own words.
+pub(super) fn free_ports() -> Result<[u16; 2], RealError> {
+    let listen = || TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(RealError::System);
+    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port()).map_err(RealError::System);
+    // Both at once, so that they are not the same.
+    let (one, other) = (listen()?, listen()?);
+    Ok([port(&one)?, port(&other)?])
 }
 
 #[cfg(test)]
@@ -77,7 +85,7 @@ mod tests {
     const PORT: u16 = 4711;
 
     fn server_of(blueprint: &Blueprint) -> Value {
-        let document: Value = serde_json::from_str(&blueprint.on_port(PORT)).unwrap();
+        let document: Value = serde_json::from_str(&blueprint.on_ports(PORT, PORT)).unwrap();
         document["participants"][0].clone()
     }
 
@@ -95,8 +103,18 @@ mod tests {
         assert_eq!(server["fed_learn_port"], PORT);
         assert_eq!(server["admin_port"], PORT);
         assert_eq!(server["default_host"], "localhost");
-        let again = Project::from_yaml(&blueprint.on_port(PORT)).unwrap();
+        let again = Project::from_yaml(&blueprint.on_ports(PORT, PORT)).unwrap();
         assert_eq!(again, blueprint.project.with_port(PORT));
+    }
+
+    #[test]
+    fn admins_keep_a_port_of_their_own() {
+        let text = DEFAULT_PROJECT.replace("fed_learn_port: 8002", "fed_learn_port: 8002, admin_port: 8003");
+        assert!(Blueprint::from_yaml(&text).unwrap().has_admin_port());
+        let blueprint = Blueprint::read(None).unwrap();
+        assert!(!blueprint.has_admin_port());
+        let project = Project::from_yaml(&blueprint.on_ports(PORT, PORT + 1)).unwrap();
+        assert_eq!((project.server().port(), project.server().admin_port()), (PORT, PORT + 1));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::RealError;
-use super::blueprint::{Blueprint, free_port};
+use super::blueprint::{Blueprint, free_ports};
 use super::down::take_down;
 use super::federation::Federation;
 use super::python::Python;
@@ -24,6 +24,7 @@ pub(super) struct Wanted<'a> {
 /// A federation that is up; printed as one line of JSON, like the simulator's.
 #[derive(Debug, Serialize)]
 pub(super) struct Ready {
+    /// That of admins.
     port: u16,
     scheme: &'static str,
     kits: PathBuf,
@@ -51,13 +52,14 @@ pub(super) async fn up(wanted: Wanted<'_>) -> Result<Ready, RealError> {
 async fn bring_up(wanted: &Wanted<'_>, blueprint: &Blueprint, workspace: &mut Workspace) -> Result<Ready, RealError> {
     let python = Python::ready(wanted.version, wanted.venv, workspace).await?;
     // Not before now: installing may take minutes, in which somebody else could take the port.
-    let port = free_port()?;
+    let [port, other] = free_ports()?;
+    let admin_port = if blueprint.has_admin_port() { other } else { port };
     workspace.record_port(port)?;
-    blueprint.write(&workspace.project_file(), port)?;
+    blueprint.write(&workspace.project_file(), port, admin_port)?;
     let mut federation = Federation::provision(blueprint, &python, workspace).await?;
     federation.start().await?;
     Ok(Ready {
-        port,
+        port: admin_port,
         scheme: blueprint.project.scheme().as_str(),
         kits: federation.kits(),
         version: wanted.version.to_owned(),

@@ -22,6 +22,7 @@ const MAX_FRAME: usize = flare_wire::link::DEFAULT_MAX_FRAME;
 pub(crate) struct Door {
     scheme: Scheme,
     tls: Option<TlsAcceptor>,
+    admits_admins: bool,
 }
 
 /// What a connection carries.
@@ -36,7 +37,12 @@ pub(crate) enum Opened {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PeerIdentity {
     /// The common name of the certificate that the peer has proved to own.
-    Certified(String),
+    Certified {
+        /// The common name.
+        common_name: String,
+        /// False on the port of sites, where there is another for admins.
+        may_be_admin: bool,
+    },
     /// No certificate was asked for.
     Unknown,
 }
@@ -64,7 +70,12 @@ impl Door {
             ConnectionSecurity::Clear => None,
             ConnectionSecurity::Tls | ConnectionSecurity::Mtls => Some(tls::acceptor(scheme, security, identity, root)?),
         };
-        Ok(Self { scheme, tls })
+        Ok(Self { scheme, tls, admits_admins: true })
+    }
+
+    /// The door at the port of sites, where there is another for admins.
+    pub(crate) fn without_admins(self) -> Self {
+        Self { admits_admins: false, ..self }
     }
 
     /// Does the handshakes of TLS and of the scheme. The caller sets the time limit.
@@ -82,7 +93,10 @@ impl Door {
             None => PeerIdentity::Unknown,
             Some(der) => {
                 let certificate = Certificate::from_der(der).map_err(|_| DoorError::Certificate)?;
-                PeerIdentity::Certified(certificate.common_name().to_owned())
+                PeerIdentity::Certified {
+                    common_name: certificate.common_name().to_owned(),
+                    may_be_admin: self.admits_admins,
+                }
             }
         };
         Ok((self.frame(stream).await?, peer))

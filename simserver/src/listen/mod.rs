@@ -3,7 +3,8 @@
 //! Every step after the TCP accept runs in the connection's own task and under one time limit, so a peer that
 //! stops half-way, or sends garbage, costs its own connection and nothing else.
 //!
-//! - `listener` — the socket, and the loop that gives every connection its task
+//! - `ports` — the sockets of a server
+//! - `listener` — one socket, and the loop that gives every connection its task
 //! - `door` — from a TCP connection to links
 //! - `calls` — the links of a gRPC connection
 //! - `tls` — which certificates are presented and accepted
@@ -11,7 +12,10 @@
 mod calls;
 mod door;
 mod listener;
+mod ports;
 mod tls;
 
 pub(crate) use door::{Door, PeerIdentity};
-pub(crate) use listener::{HANDSHAKE_TIMEOUT, Listener, ReservedPort};
+use listener::Listener;
+pub(crate) use listener::{HANDSHAKE_TIMEOUT, ReservedPort};
+pub(crate) use ports::{Addresses, Ports};

@@ -23,4 +23,4 @@ pub use error::{ProjectError, ProjectErrorKind};
 pub use model::{DEMO_PROJECT, Project};
 pub use participant::{Admin, Role, Server, Site};
 pub use studies::Study;
-pub use transport::{ConnectionSecurity, Scheme};
+pub use transport::{ConnectionSecurity, NoSuchWay, Scheme};

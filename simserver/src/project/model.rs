@@ -1,7 +1,7 @@
 //! A whole federation.
 
 use super::names::{self, NameKind};
-use super::{Admin, ProjectError, ProjectErrorKind, Role, Scheme, Server, Site, Study};
+use super::{Admin, ConnectionSecurity, ProjectError, ProjectErrorKind, Role, Scheme, Server, Site, Study};
 
 /// Name of the project that [`Project::default_demo`] describes; nvflare's sample project has the same.
 pub const DEMO_PROJECT: &str = "example_project";
@@ -84,11 +84,26 @@ impl Project {
         self
     }
 
+    /// Chooses what protects everybody's connections.
+    #[must_use]
+    pub fn with_connection_security(mut self, security: ConnectionSecurity) -> Self {
+        self.server.security = security;
+        self.sites.iter_mut().for_each(|site| site.security = security);
+        self.admins.iter_mut().for_each(|admin| admin.security = security);
+        self
+    }
+
     /// Replaces the port, also the one that the kits name.
     #[must_use]
-    pub fn with_port(mut self, port: u16) -> Self {
-        self.server.port = port;
-        self.server.admin_port = port;
+    pub fn with_port(self, port: u16) -> Self {
+        self.with_ports(port, port)
+    }
+
+    /// Replaces the port of sites (`fed_learn_port`) and that of admins (`admin_port`).
+    #[must_use]
+    pub fn with_ports(mut self, sites: u16, admins: u16) -> Self {
+        self.server.port = sites;
+        self.server.admin_port = admins;
         self
     }
 

@@ -216,9 +216,9 @@ impl RawBuilder {
         let is_static = self.path.is_some_and(|path| path.ends_with(".StaticFileBuilder"));
         let Some(arguments) = self.args.filter(|_| is_static) else { return Ok(()) };
         if let Some(scheme) = arguments.scheme {
-            let possible = "http, tcp, grpc";
+            let possible = Scheme::NAMES;
             project.scheme =
-                Scheme::parse(&scheme).ok_or(ProjectErrorKind::Value { key: "scheme", value: scheme, possible })?;
+                scheme.parse().map_err(|_| ProjectErrorKind::Value { key: "scheme", value: scheme, possible })?;
         }
         if let Some(folder) = arguments.config_folder {
             project.config_folder = folder;
@@ -242,8 +242,8 @@ fn connect_to(raw: Option<RawConnectTo>) -> Result<ConnectTo, ProjectError> {
 
 fn security(text: Option<&str>) -> Result<ConnectionSecurity, ProjectError> {
     let Some(text) = not_empty(text) else { return Ok(ConnectionSecurity::default()) };
-    ConnectionSecurity::parse(text).ok_or_else(|| {
-        let possible = "clear, tls, mtls";
+    text.parse().map_err(|_| {
+        let possible = ConnectionSecurity::NAMES;
         ProjectErrorKind::Value { key: "connection_security", value: text.to_owned(), possible }.into()
     })
 }

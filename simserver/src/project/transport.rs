@@ -1,6 +1,8 @@
 //! How connections travel and what protects them.
 
+use std::error::Error;
 use std::fmt;
+use std::str::FromStr;
 
 /// How frames travel: the `scheme` of provisioning's `StaticFileBuilder`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -37,16 +39,35 @@ impl Scheme {
         }
     }
 
+    /// What can be written for one.
+    pub(super) const NAMES: &'static str = "http, tcp, grpc";
+}
+
+impl FromStr for Scheme {
+    type Err = NoSuchWay;
+
     /// Reads a scheme as provisioning does: blanks around it and its case do not matter.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    fn from_str(text: &str) -> Result<Self, NoSuchWay> {
         match text.trim().to_ascii_lowercase().as_str() {
-            "http" => Some(Self::Http),
-            "tcp" => Some(Self::Tcp),
-            "grpc" => Some(Self::Grpc),
-            _ => None,
+            "http" => Ok(Self::Http),
+            "tcp" => Ok(Self::Tcp),
+            "grpc" => Ok(Self::Grpc),
+            _ => Err(NoSuchWay(Self::NAMES)),
         }
     }
 }
+
+/// A text that is none of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSuchWay(&'static str);
+
+impl fmt::Display for NoSuchWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "possible is {}", self.0)
+    }
+}
+
+impl Error for NoSuchWay {}
 
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,12 +86,20 @@ impl ConnectionSecurity {
         }
     }
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// What can be written for one.
+    pub(super) const NAMES: &'static str = "clear, tls, mtls";
+}
+
+impl FromStr for ConnectionSecurity {
+    type Err = NoSuchWay;
+
+    /// Reads it as provisioning does, whatever the case.
+    fn from_str(text: &str) -> Result<Self, NoSuchWay> {
         match text.to_ascii_lowercase().as_str() {
-            "clear" => Some(Self::Clear),
-            "tls" => Some(Self::Tls),
-            "mtls" => Some(Self::Mtls),
-            _ => None,
+            "clear" => Ok(Self::Clear),
+            "tls" => Ok(Self::Tls),
+            "mtls" => Ok(Self::Mtls),
+            _ => Err(NoSuchWay(Self::NAMES)),
         }
     }
 }

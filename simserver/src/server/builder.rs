@@ -18,11 +18,11 @@ use crate::faults::Fault;
 use crate::jobs::behaviour::Rule;
 use crate::jobs::lifecycle::Quirks;
 use crate::kits::{Credentials, Participant, SiteKeys, Workspace};
-use crate::listen::{Door, HANDSHAKE_TIMEOUT, Listener};
+use crate::listen::{Addresses, Door, HANDSHAKE_TIMEOUT, Ports};
 use crate::mutants::Mutant;
 use crate::observer::{Observation, Observer};
 use crate::pki::{KeySource, PkiError};
-use crate::project::{Project, Scheme};
+use crate::project::{ConnectionSecurity, Project, Scheme};
 use crate::scenario::{Scenario, ScenarioError};
 use crate::state::{Found, StateStore};
 
@@ -71,7 +71,8 @@ impl Default for SimServerBuilder {
 }
 
 impl SimServerBuilder {
-    /// Who takes part. The port in it is not used: see [`SimServerBuilder::port`].
+    /// Who takes part. The port in it is not used, see [`SimServerBuilder::port`], but for this: where sites and admins
+    /// have different ones, there are two here too, see [`SimServer::site_port`].
     pub fn project(mut self, project: Project) -> Self {
         self.project = project;
         self
@@ -83,7 +84,14 @@ impl SimServerBuilder {
         self
     }
 
-    /// The port to listen on. The default is 0: any port that is free.
+    /// What protects everybody's connections, instead of what the project says.
+    pub fn connection_security(mut self, security: ConnectionSecurity) -> Self {
+        self.project = self.project.with_connection_security(security);
+        self
+    }
+
+    /// The port to listen on. The default is 0: any port that is free. In a project with two ports it is that of admins;
+    /// the other is then any that is free, or otherwise the project's.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
@@ -356,21 +364,22 @@ impl SimServerBuilder {
     pub async fn start(self) -> Result<SimServer, StartError> {
         self.clock.checked()?;
         let address = self.address.unwrap_or_else(|| address_for(self.project.server().default_host()));
-        let port = self.port;
-        let listener =
-            Listener::bind(address, port).await.map_err(|source| StartError::Listen { address, port, source })?;
+        let server = self.project.server();
+        let site_port = (server.port() != server.admin_port()).then_some(match self.port {
+            0 => 0,
+            _ => server.port(),
+        });
+        let ports = Ports::bind(address, self.port, site_port)
+            .await
+            .map_err(|(port, source)| StartError::Listen { address, port, source })?;
 
-        // Only now the port is known that the kits have to name.
-        let port = listener.address().port();
-        let project = if self.project.server().admin_port() == port {
-            self.project.clone()
-        } else {
-            self.project.clone().with_port(port)
-        };
+        // Only now the ports are known that the kits have to name.
+        let Addresses { admins, sites } = ports.addresses();
+        let project = self.project.clone().with_ports(sites.unwrap_or(admins).port(), admins.port());
         let prepared = tokio::task::spawn_blocking(move || self.prepare(project))
             .await
             .map_err(|_| StartError::Interrupted)??;
-        Ok(SimServer::run(prepared, listener))
+        Ok(SimServer::run(prepared, ports))
     }
 
     /// Everything that takes processor time instead of waiting.

@@ -19,7 +19,7 @@ use crate::core::{Sim, Timer, TimerName};
 use crate::driver::{Driver, Life, Phase};
 use crate::faults::{Fault, FaultGuard};
 use crate::kits::{KitError, Participant};
-use crate::listen::{Door, Listener, ReservedPort};
+use crate::listen::{Addresses, Door, Ports, ReservedPort};
 use crate::pki::{Identity, Subject, Validity};
 use crate::project::{Project, Role};
 
@@ -64,6 +64,8 @@ struct Running {
 struct Place {
     /// One of a pair has another address after a switch.
     address: watch::Sender<SocketAddr>,
+    /// Where sites connect, when it is not the same.
+    site_address: Option<SocketAddr>,
     door: Door,
     handshake_timeout: Duration,
     driver: Arc<Driver>,
@@ -97,21 +99,48 @@ impl SimServer {
         SimServerBuilder::default()
     }
 
-    pub(super) fn run(prepared: Prepared, listener: Listener) -> Self {
+    pub(super) fn run(prepared: Prepared, ports: Ports) -> Self {
         let Prepared { project, door, driver, kits, handshake_timeout } = prepared;
-        let address = watch::Sender::new(listener.address());
-        let place = Place { address, door, handshake_timeout, driver, stopped: watch::Sender::new(false) };
-        let running = Mutex::new(Running::start(listener, place.clone()));
+        let Addresses { admins, sites } = ports.addresses();
+        let place = Place {
+            address: watch::Sender::new(admins),
+            site_address: sites,
+            door,
+            handshake_timeout,
+            driver,
+            stopped: watch::Sender::new(false),
+        };
+        let running = Mutex::new(Running::start(ports, place.clone()));
         Self { project, place, kits, running }
     }
 
-    /// The port it listens on, which its kits name.
+    /// The port it listens on for admins, which their kits name; mostly also that of sites.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address().port()
     }
 
-    /// The address it listens on.
+    /// The port it listens on for sites, which their kits name. Another than that of admins where the project has two;
+    /// admins are not let in there with mutual TLS.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    /// use flare_simserver::project::Project;
+    ///
+    /// let server = SimServer::builder().project(Project::default_demo().with_ports(8002, 8003)).start().await?;
+    /// assert_ne!(server.site_port(), server.port());
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn site_port(&self) -> u16 {
+        self.place.site_address.map_or_else(|| self.port(), |address| address.port())
+    }
+
+    /// The address it listens on for admins.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         *self.place.address.borrow()
@@ -360,9 +389,9 @@ impl SimServer {
         running.end(how).await;
         self.place.driver.restart();
         sleep(away).await;
-        let listener = self.place.listen().await.map_err(|source| self.cannot_listen(self.address(), source))?;
+        let ports = self.place.listen().await.map_err(|source| self.cannot_listen(self.address(), source))?;
         self.place.stopped.send_replace(false);
-        *running = Running::start(listener, self.place.clone());
+        *running = Running::start(ports, self.place.clone());
         Ok(())
     }
 
@@ -374,10 +403,11 @@ impl SimServer {
         let before = self.address();
         if let Some(reserved) = next.take() {
             let address = reserved.address();
-            let listener = reserved.listen().map_err(|source| self.cannot_listen(address, source))?;
+            let ports = Ports::with_admins(reserved, self.place.site_address).await;
+            let ports = ports.map_err(|source| self.cannot_listen(address, source))?;
             self.place.address.send_replace(address);
             self.place.stopped.send_replace(false);
-            *running = Running::start(listener, self.place.clone());
+            *running = Running::start(ports, self.place.clone());
         }
         let reserved = ReservedPort::bind(before.ip(), before.port());
         *next = Some(reserved.map_err(|source| self.cannot_listen(before, source))?);
@@ -437,20 +467,20 @@ impl SimServer {
 }
 
 impl Place {
-    async fn listen(&self) -> io::Result<Listener> {
-        let address = *self.address.borrow();
-        Listener::bind_again(address).await
+    async fn listen(&self) -> io::Result<Ports> {
+        let admins = *self.address.borrow();
+        Ports::bind_again(Addresses { admins, sites: self.site_address }).await
     }
 
     /// Serves connections, and obeys the commands that end the server and start it again, until `stop` says so or a
     /// command has ended it for good.
-    async fn serve(self, mut listener: Listener, mut stop: watch::Receiver<bool>) {
+    async fn serve(self, mut ports: Ports, mut stop: watch::Receiver<bool>) {
         let mut life = self.driver.life();
         let mut ends = life.borrow().ends;
         loop {
             let (close, closed) = watch::channel(false);
-            let listener_of_process = listener.with_handshake_timeout(self.handshake_timeout);
-            let mut served = Box::pin(listener_of_process.run(self.door.clone(), Arc::clone(&self.driver), closed));
+            let ports_of_process = ports.with_handshake_timeout(self.handshake_timeout);
+            let mut served = Box::pin(ports_of_process.run(self.door.clone(), Arc::clone(&self.driver), closed));
             let is_final = tokio::select! {
                 () = &mut served => return,
                 _ = until(&mut stop, |stop| *stop) => true,
@@ -460,28 +490,28 @@ impl Place {
                 close.send_replace(true);
                 served.as_mut().await;
             }
-            // With it go the socket, and the connections of one that was killed.
+            // With it go the sockets, and the connections of one that was killed.
             drop(served);
             if is_final {
                 return;
             }
             ends = life.borrow().ends;
-            listener = match self.next(&mut life, &mut stop).await {
-                Some(listener) => listener,
+            ports = match self.next(&mut life, &mut stop).await {
+                Some(ports) => ports,
                 None => return,
             };
         }
     }
 
-    /// The socket of the next process; none when there is not going to be one.
-    async fn next(&self, life: &mut watch::Receiver<Life>, stop: &mut watch::Receiver<bool>) -> Option<Listener> {
+    /// The sockets of the next process; none when there is not going to be one.
+    async fn next(&self, life: &mut watch::Receiver<Life>, stop: &mut watch::Receiver<bool>) -> Option<Ports> {
         let life = tokio::select! {
             _ = until(stop, |stop| *stop) => return None,
             life = until(life, |life| life.phase != Phase::Away) => life?,
         };
         if life.phase == Phase::Up {
             match self.listen().await {
-                Ok(listener) => return Some(listener),
+                Ok(ports) => return Some(ports),
                 Err(error) => {
                     tracing::error!(%error, address = %*self.address.borrow(), "somebody has taken the server's port")
                 }
@@ -498,13 +528,13 @@ async fn until<T: Copy>(receiver: &mut watch::Receiver<T>, is_so: impl FnMut(&T)
 }
 
 impl Running {
-    fn start(listener: Listener, place: Place) -> Self {
+    fn start(ports: Ports, place: Place) -> Self {
         let (stop, stopped) = watch::channel(false);
         let driver = Arc::clone(&place.driver);
         let task = tokio::spawn(async move {
             tokio::select! {
                 () = driver.run() => {}
-                () = place.serve(listener, stopped) => {}
+                () = place.serve(ports, stopped) => {}
             }
         });
         Self { stop, task }

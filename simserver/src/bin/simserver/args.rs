@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use flare_simserver::project::{ConnectionSecurity, Scheme};
 use flare_simserver::{ClockMode, Mutant};
 
 use crate::exit;
@@ -24,7 +25,8 @@ pub(crate) enum Command {
     /// Serve until SIGTERM, Ctrl-C or the command `shutdown`, after writing the startup kits that are missing.
     ///
     /// When the server accepts connections, it prints one line, {"port": ..., "scheme": ..., "kits": ...}, where
-    /// `kits` is the directory that holds one startup kit per participant.
+    /// `kits` is the directory that holds one startup kit per participant. Where admins have a port of their own, that
+    /// is "port", and "fed_learn_port" is the other.
     Serve(ServeArguments),
 
     /// List the mutants: rules of the real server that `serve --mutant` can break.
@@ -37,6 +39,14 @@ pub(crate) struct Federation {
     /// nvflare's project.yml; without it: a server, two sites and one admin of each role.
     #[arg(long, value_name = "FILE")]
     pub(crate) project: Option<PathBuf>,
+
+    /// How frames travel, instead of what the project says: http, tcp or grpc.
+    #[arg(long, value_name = "SCHEME")]
+    pub(crate) scheme: Option<Scheme>,
+
+    /// What protects everybody's connections, instead of what the project says: mtls, tls or clear.
+    #[arg(long, value_name = "SECURITY")]
+    pub(crate) connection_security: Option<ConnectionSecurity>,
 
     /// Where <project>/prod_NN/<participant> goes; keys and certificates of earlier runs there are used again.
     #[arg(long, value_name = "DIR")]
@@ -58,7 +68,8 @@ pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) federation: Federation,
 
-    /// The port to listen on, instead of the project's; 0 for any that is free. Kits name the port really used.
+    /// The port to listen on, instead of the project's; 0 for any that is free. Kits name the port really used. In a
+    /// project with two ports it is that of admins, and 0 leaves both open.
     #[arg(long, value_name = "N")]
     pub(crate) port: Option<u16>,
 

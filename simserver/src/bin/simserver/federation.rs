@@ -8,10 +8,16 @@ use crate::exit::Failure;
 
 /// The project of the command line, with a warning for everything in it that is not simulated.
 pub(crate) fn project(federation: &Federation) -> Result<Project, Failure> {
-    let project = match &federation.project {
+    let mut project = match &federation.project {
         Some(path) => Project::read(path)?,
         None => Project::default_demo(),
     };
+    if let Some(scheme) = federation.scheme {
+        project = project.with_scheme(scheme);
+    }
+    if let Some(security) = federation.connection_security {
+        project = project.with_connection_security(security);
+    }
     for warning in project.warnings() {
         tracing::warn!("{warning}");
     }

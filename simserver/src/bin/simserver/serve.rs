@@ -60,7 +60,11 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
         _ = interrupt.recv() => return Ok(()),
     };
 
-    let ready = json!({"port": server.port(), "scheme": scheme.as_str(), "kits": server.all_kits()?}).to_string();
+    let mut ready = json!({"port": server.port(), "scheme": scheme.as_str(), "kits": server.all_kits()?});
+    if server.site_port() != server.port() {
+        ready["fed_learn_port"] = server.site_port().into();
+    }
+    let ready = ready.to_string();
     if let Some(file) = &ready_file {
         file.write(&ready)?;
     }
