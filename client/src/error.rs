@@ -47,7 +47,8 @@ pub enum ErrorKind {
     InvalidStartupKit,
     /// An argument cannot be sent; nothing was.
     InvalidArgument,
-    /// The kit asks for something that this release of the library does not do.
+    /// The server's release does not have it, as the table of commands tells that it gives after the login; nothing was
+    /// sent.
     Unsupported,
 
     /// Nobody listens at the server's address, or the address cannot be found.

@@ -4,8 +4,9 @@
 #[path = "support/quick.rs"]
 mod quick;
 
-use flare_client::{ErrorKind, Session, StartupKit};
+use flare_client::{ErrorKind, Session, SiteName, StartupKit, StudyName, SubmitToken};
 use flare_simserver::SimServer;
+use flare_simserver::core::Release;
 use flare_simserver::project::{ConnectionSecurity, Project, Role, Scheme};
 
 use quick::{AMPLE, log_in};
@@ -85,5 +86,33 @@ async fn without_certificates_of_clients_admins_get_in_at_the_port_of_sites_too(
     let elsewhere = kit_of(&server).with_address("localhost", server.site_port());
     let session = Session::builder(elsewhere).connect_timeout(AMPLE).connect().await.unwrap();
     assert_eq!(session.get_connected_client_list().await.unwrap().len(), 2);
+    session.close().await;
+}
+
+#[tokio::test]
+async fn what_an_older_release_lacks_is_said_before_anything_is_sent() {
+    let server = SimServer::builder().release(Release::V2_7).start().await.unwrap();
+    let session = log_in(&server).await;
+    assert_eq!(session.get_connected_client_list().await.unwrap().len(), 2);
+    let error = session.list_studies().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+    assert_eq!(error.to_string(), "list_studies: the server has no command \"list_studies\": its release is older");
+    let site = SiteName::new("site-1").unwrap();
+    assert_eq!(session.disable_client(&site).await.unwrap_err().kind(), ErrorKind::Unsupported);
+    // A server of 2.7 would take the option for the name of the job.
+    let token = SubmitToken::new("once").unwrap();
+    let error = session.submit_job("/nowhere").token(token).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+    session.close().await;
+
+    // It would take no notice of the study, and show what is none of its business.
+    let study = StudyName::new("cancer").unwrap();
+    let error = Session::builder(kit_of(&server)).study(study).connect_timeout(AMPLE).connect().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+    server.shutdown().await;
+
+    let server = SimServer::builder().release(Release::V2_8).start().await.unwrap();
+    let session = log_in(&server).await;
+    session.list_studies().await.unwrap();
     session.close().await;
 }

@@ -34,3 +34,8 @@ async fn every_case_passes_over_http() {
 async fn every_case_passes_over_tcp() {
     all_pass("tcp").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_passes_over_grpc() {
+    all_pass("grpc").await;
+}

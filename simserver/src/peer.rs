@@ -24,7 +24,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::ambient::Clock;
-use crate::core::Ticket;
+use crate::core::{Release, Ticket};
 use crate::driver::{Driver, Outcome};
 use crate::faults::{Direction, Fate, Faults};
 use crate::listen::PeerIdentity;
@@ -121,7 +121,11 @@ impl Waiting {
 impl Peer {
     fn new(identity: PeerIdentity, driver: Arc<Driver>, mailbox: mpsc::Sender<Mail>) -> Self {
         let clock = driver.clock();
-        let mut endpoint = Endpoint::accept(EndpointConfig::server(SERVES), driver.fork_randomness(), clock.now());
+        let release = driver.release();
+        let mut config = EndpointConfig::server(SERVES);
+        // Reliable streams came with 2.9: clients from before do not acknowledge the end of one.
+        config.reply_stream.reliable &= release >= Release::V2_9;
+        let mut endpoint = Endpoint::accept(config, driver.fork_randomness(), clock.now());
         endpoint.set_stamp(driver.stamp());
         endpoint.set_gate(driver.gate());
         let watched = driver.observer().get().map(Observer::watch).map(Arc::new);
@@ -250,7 +254,8 @@ impl Peer {
     fn on_hello(&mut self, hello: &Hello) -> ControlFlow<()> {
         self.greeted = true;
         let Some(name) = hello.endpoint_name.as_deref() else { return ControlFlow::Continue(()) };
-        if !may_be_called(name, &self.identity) && !self.driver.mutant(Mutant::AnyEndpointName) {
+        let checks_names = self.driver.release() >= Release::V2_9;
+        if checks_names && !may_be_called(name, &self.identity) && !self.driver.mutant(Mutant::AnyEndpointName) {
             tracing::info!(name, identity = ?self.identity, "an endpoint name does not fit the certificate");
             return ControlFlow::Break(());
         }

@@ -150,8 +150,7 @@ async fn over_grpc_every_call_of_a_connection_is_a_client() {
 
 #[tokio::test]
 async fn over_grpc_a_connection_without_a_call_is_ended() {
-    let server =
-        SimServer::builder().scheme(Scheme::Grpc).handshake_timeout(SILENCE).start().await.unwrap();
+    let server = SimServer::builder().scheme(Scheme::Grpc).handshake_timeout(SILENCE).start().await.unwrap();
     let papers = Papers::of_kit(&server.admin_kit(Role::Member).unwrap());
     let mut pipe = dial(server.port(), &papers, true).await.unwrap();
     pipe.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();

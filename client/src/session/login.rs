@@ -8,15 +8,15 @@ use flare_wire::cell::Headers;
 use flare_wire::hci::Request;
 use tokio::time::Instant;
 
-use super::{Message, remaining, send};
+use super::{Message, knows_studies, remaining, send};
 use crate::clock::{Clock, randomness};
-use crate::command::{CertLogin, Command, Commands};
+use crate::command::{CertLogin, Command, Commands, Logout};
 use crate::connection::{Connection, Dialer, admit};
 use crate::endpoints::{EndpointProvider, ServerEndpoint};
 use crate::model::{CommandDescription, StudyName};
 use crate::observer::Observer;
 use crate::startup_kit::StartupKit;
-use crate::{Phase, Result, verdict};
+use crate::{Error, ErrorKind, Phase, Result, verdict};
 
 /// How connections and logins of a session are made.
 #[derive(Debug, Clone)]
@@ -88,6 +88,12 @@ async fn open_at(
     let headers = LoginHeaders::new(kit.username(), kit.certificate_pem(), &signature, study.as_str()).to_headers();
     let token = step(&connection, &login, None, headers, deadline, Phase::Login).await?;
     let commands = step(&connection, &Commands, Some(&token), Headers::new(), deadline, Phase::CommandList).await?;
+    if study.as_str() != StudyName::DEFAULT && !knows_studies(&commands) {
+        // Such a server takes no notice of the study. Whether the logout works makes no difference any more.
+        let _ = step(&connection, &Logout, Some(&token), Headers::new(), deadline, Phase::Close).await;
+        let message = "the server has no studies: its release is older";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
     Ok(Opened { connection, token, commands: commands.into(), server: server.clone() })
 }
 

@@ -100,6 +100,18 @@ impl Live {
     }
 }
 
+/// Whether a server with these commands has this one, whose scope may come before its name. Those that begin with a
+/// line are in no table, and a server without a table is asked.
+fn offers(commands: &[CommandDescription], name: &str) -> bool {
+    let name = name.rsplit('.').next().unwrap_or(name);
+    commands.is_empty() || name.starts_with('_') || commands.iter().any(|command| command.name == name)
+}
+
+/// Whether a server with these commands knows studies and submit tokens, which came together (2.8).
+fn knows_studies(commands: &[CommandDescription]) -> bool {
+    offers(commands, "list_studies")
+}
+
 impl Inner {
     fn live(&self) -> MutexGuard<'_, Arc<Live>> {
         // Nothing that holds the lock can panic; even then the value is a whole one.
@@ -233,8 +245,18 @@ impl Session {
 
     /// As [`run`](Self::run), for a command that is a part of something else: its name is not in the error.
     async fn run_unnamed<C: Command>(&self, command: &C) -> Result<C::Output> {
+        self.offered(&command.line())?;
         let reply = self.reply_of(command).await?;
         verdict::of_reply(reply).and_then(|reply| command.read(reply))
+    }
+
+    /// Refuses what the server does not offer, before anything is sent: its release may be older than a command.
+    fn offered(&self, line: &Line) -> Result<()> {
+        if offers(&self.commands(), line.name()) {
+            return Ok(());
+        }
+        let message = format!("the server has no command {:?}: its release is older", line.name());
+        Err(Error::new(ErrorKind::Unsupported, message))
     }
 
     /// The reply to a command as it came, refusals included.

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use flare_wire::endpoint::OutgoingRequest;
 use flare_wire::hci::{Reply, Request};
-use flare_wire::transfer::upload::{self, PIECE_SIZE, Piece, PieceReply, UploadContext};
+use flare_wire::transfer::upload::{self, PIECE_SIZE, Piece, PieceKeys, PieceReply, UploadContext};
 
 use super::pieces::{Pieces, changed, interrupted};
-use super::{Live, Session};
+use super::{Live, Session, knows_studies};
 use crate::clock::randomness;
 use crate::command::{Line, Touch, submit_line, submitted};
 use crate::connection::Fault;
@@ -139,6 +139,11 @@ impl SubmitJob {
 
     /// Submits the job; gives the reply as it came.
     pub(crate) async fn reply(mut self) -> Result<Reply> {
+        if (self.wants_token || self.token.is_some()) && !knows_studies(&self.session.commands()) {
+            // It would take the option for the name of the job.
+            let error = Error::new(ErrorKind::Unsupported, "the server has no submit tokens: its release is older");
+            return Err(error.in_command("submit_job"));
+        }
         let mut random = randomness()?;
         if self.wants_token && self.token.is_none() {
             self.token = Some(SubmitToken::random(&mut random));
@@ -188,6 +193,8 @@ impl SubmitJob {
         let len = package.len();
         let mut context =
             Some(UploadContext { request: request.to_json(), file_size: len, file_name: "job.zip".to_owned() });
+        // The fields got other names with the release that brought studies.
+        let keys = if knows_studies(&self.session.commands()) { PieceKeys::New } else { PieceKeys::Old };
         let mut pieces = Pieces::of(Arc::clone(package));
         let mut data = pieces.next().await?;
         let mut sent = 0;
@@ -209,7 +216,7 @@ impl SubmitJob {
                 has_peer_props: true,
             };
             let outgoing = OutgoingRequest {
-                payload: piece.into_payload(&user),
+                payload: piece.into_payload_with(&user, keys),
                 streamed: true,
                 ..OutgoingRequest::plain(upload::CHANNEL, upload::REQUEST)
             };

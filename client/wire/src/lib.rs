@@ -8,7 +8,7 @@
 //! stream     blobs as chunks: window, acknowledgements, repeats
 //! cell       messages: headers and payload          fobs, msgpack              encodings
 //! frame      16-byte prefix, headers, payload
-//! link       frames over WebSocket, TCP or memory   (feature `link`)
+//! link       frames over WebSocket, gRPC, TCP or memory   (feature `link`)
 //! ```
 //!
 //! Everything but `link` is pure: no socket, no clock, no randomness without a seed. Time is a [`Moment`] and

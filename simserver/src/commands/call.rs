@@ -50,7 +50,7 @@ pub(super) struct Call<'a> {
     /// The endpoint that it comes from.
     pub(super) origin: &'a str,
     pub(super) login: &'a LoginHeaders,
-    pub(super) command: &'static Command,
+    pub(super) command: Command,
     /// The line as it was sent.
     pub(super) line: &'a str,
     /// Its words, the command included.

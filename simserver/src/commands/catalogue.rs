@@ -3,16 +3,17 @@
 use flare_wire::hci::Table;
 
 use super::call::{Call, Step};
-use super::table::{commands as all, find};
+use super::table::{commands_of, find};
+use crate::core::Release;
 
 /// Lists the commands, or describes the named ones.
 pub(super) fn commands(call: &mut Call<'_>) -> Step {
     if call.arguments().is_empty() {
-        call.reply.push_table(list());
+        call.reply.push_table(list(call.sim.release()));
         return Ok(());
     }
     for word in call.arguments().to_vec() {
-        let Some(command) = find(&word) else {
+        let Some(command) = find(call.sim.release(), &word) else {
             call.reply.push_error(format!("undefined command {word}\n"));
             continue;
         };
@@ -28,9 +29,9 @@ pub(super) fn commands(call: &mut Call<'_>) -> Step {
 }
 
 /// Every command but the internal ones, whose names start with an underscore.
-fn list() -> Table {
+fn list(release: Release) -> Table {
     let mut table = Table::new(["scope", "command", "description", "usage", "confirm", "clientcmd", "visible"]);
-    for command in all().filter(|command| !command.name.starts_with('_')) {
+    for command in commands_of(release).filter(|command| !command.name.starts_with('_')) {
         let cells = [
             Some(command.scope),
             Some(command.name),

@@ -10,7 +10,7 @@ use super::ids;
 use super::jobs;
 use super::shell::Program;
 use super::targets::TargetKind;
-use crate::core::Person;
+use crate::core::{Person, Release};
 use crate::jobs::meta::JobMeta;
 use crate::mutants::Mutant;
 
@@ -152,7 +152,11 @@ impl Call<'_> {
         let all_studies = self.sim.mutant(Mutant::JobsOfAllStudies);
         let is_hidden = |meta: &JobMeta| meta.study() != self.study() && !all_studies;
         if self.sim.jobs().meta(&id).is_none_or(is_hidden) {
-            return self.refuse_with(&format!("no such job: {id}"), &MetaStatus::InvalidJobId, &id);
+            let text = match self.sim.release() {
+                Release::V2_7 => format!("Job with ID {id} doesn't exist"),
+                Release::V2_8 | Release::V2_9 => format!("no such job: {id}"),
+            };
+            return self.refuse_with(&text, &MetaStatus::InvalidJobId, &id);
         }
         self.job = Some(id);
         Ok(Need::Right)

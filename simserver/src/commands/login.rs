@@ -8,8 +8,8 @@ use flare_wire::hci::{Table, python_repr};
 use flare_wire::msgpack::Value;
 
 use super::call::{Call, Step, Stop};
-use crate::core::Proof;
 use crate::core::studies::is_study_name;
+use crate::core::{Proof, Release};
 use crate::mutants::Mutant;
 
 /// The name in a certificate that was issued to nobody in particular.
@@ -71,6 +71,10 @@ fn certificate(header: Option<&Value>) -> Step<Vec<Certificate>> {
 
 /// The study that the client asks for, or code and text of the refusal.
 fn study(call: &Call<'_>, user: &str) -> Result<String, (&'static str, String)> {
+    // Studies came with 2.8: before, nobody looks at the header.
+    if call.sim.release() < Release::V2_8 {
+        return Ok(DEFAULT_STUDY.to_owned());
+    }
     let study = match &call.login.study {
         None => DEFAULT_STUDY,
         Some(Value::String(study)) => study.as_str().unwrap_or_default(),

@@ -127,7 +127,7 @@ fn execute(
     };
     let words = line::words(line);
     let word = words.first().map_or("", String::as_str);
-    let Some(command) = table::find(word) else {
+    let Some(command) = table::find(sim.release(), word) else {
         if !sim.mutant(Mutant::UnknownCommandSilent) {
             reply.push_error(format!("Unknown command \"{word}\""));
         }

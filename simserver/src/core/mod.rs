@@ -40,7 +40,7 @@ mod workspace;
 
 pub use authorization::{Person, Policy, PolicyError};
 pub use clock::LocalTime;
-pub use config::{HostMemory, Release, Scopes, ServerConfig, SimConfig, SiteBehaviour, SiteConfig};
+pub use config::{HostMemory, NoSuchRelease, Release, Scopes, ServerConfig, SimConfig, SiteBehaviour, SiteConfig};
 pub use downloads::{Download, Offer};
 pub use files::{Node, NodeKind, PathError, VirtualFiles};
 pub(crate) use registration::Proof;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use flare_wire::auth::SessionToken;
 use flare_wire::{Moment, PublicKey};
 
+use super::config::Release;
 use super::passes::Passes;
 use super::remembered::Remembered;
 use crate::mutants::{Mutant, Mutants};
@@ -19,7 +20,12 @@ use crate::mutants::{Mutant, Mutants};
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// What the client of a session that was ended is told.
-pub(super) const EXPIRED: &str = "Your session is closed due to inactivity or cert expiry.";
+pub(super) const fn expired(release: Release) -> &'static str {
+    match release {
+        Release::V2_9 => "Your session is closed due to inactivity or cert expiry.",
+        Release::V2_7 | Release::V2_8 => "Your session is closed due to inactivity.",
+    }
+}
 
 /// Sessions at a time. The real server has no limit; since a session lives for half an hour after its last command,
 /// a client in a loop could fill the memory. The one that was idle longest makes room, and comes back when needed.

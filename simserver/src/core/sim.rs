@@ -21,7 +21,7 @@ use super::downloads::{Download, Downloads, Offer};
 use super::federation::{Surroundings, enrolled};
 use super::passes::Passes;
 use super::registration::{Admission, Identity, Proof, RegistrationRefusal, Registrations};
-use super::sessions::{EXPIRED, IDLE_TIMEOUT, Lookup, Session, Sessions};
+use super::sessions::{IDLE_TIMEOUT, Lookup, Session, Sessions, expired};
 use super::sites::Sites;
 use super::{LocalTime, Person, Policy, StudyRegistry, VirtualFiles, logs};
 use crate::blob::Blob;
@@ -316,7 +316,7 @@ impl Sim {
             Lookup::Found => true,
             Lookup::Unknown => false,
             Lookup::CertificateExpired(endpoint) => {
-                self.effects.push_back(Effect::SessionExpired { endpoint, text: EXPIRED });
+                self.effects.push_back(Effect::SessionExpired { endpoint, text: expired(self.release) });
                 false
             }
         }

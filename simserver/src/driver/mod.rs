@@ -27,7 +27,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use crate::ambient::Clock;
 use crate::clock::{ClockMode, SimulatedClock};
-use crate::core::{Sim, Ticket, Timer};
+use crate::core::{Release, Sim, Ticket, Timer};
 use crate::faults::Faults;
 use crate::members::{Mail, Members, Membership};
 use crate::mutants::{Mutant, Mutants};
@@ -40,6 +40,7 @@ use answers::unwritable;
 pub(crate) struct Driver {
     clock: Clock,
     stamp: Headers,
+    release: Release,
     state: Mutex<State>,
     /// Wakes the deadline task.
     deadline_changed: Notify,
@@ -147,6 +148,7 @@ impl Driver {
         Self {
             clock,
             stamp: sim.stamp().to_headers(),
+            release: sim.release(),
             adopter: store.as_ref().map(StateStore::adopter),
             state: Mutex::new(State {
                 sim,
@@ -172,6 +174,11 @@ impl Driver {
     /// The clock of connections, which always shows the real time.
     pub(crate) fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// The release that the server behaves like.
+    pub(crate) const fn release(&self) -> Release {
+        self.release
     }
 
     /// The headers that authenticate the server's own messages.

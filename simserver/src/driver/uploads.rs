@@ -7,13 +7,14 @@ use flare_wire::auth::LoginHeaders;
 use flare_wire::endpoint::InboundRequest;
 use flare_wire::hci::Reply;
 use flare_wire::msgpack::Value;
-use flare_wire::transfer::upload::{self, Piece, PieceReply};
+use flare_wire::transfer::upload::{self, Piece, PieceKeys, PieceReply};
 use tokio::sync::mpsc;
 
 use super::answers::{piece_answer, unwritable};
 use super::{Driver, Outcome, Waiting};
 use crate::blob::Blob;
 use crate::commands::{self, Submission, check_archive};
+use crate::core::Release;
 use crate::jobs::definition::Refusal;
 use crate::members::Mail;
 use crate::state::StateError;
@@ -22,7 +23,8 @@ use crate::transfer::{self, Arrived, Ended, PieceOutcome};
 impl Driver {
     pub(super) fn upload_piece(self: &Arc<Self>, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
         let value = request.payload.value().unwrap_or(Value::Nil);
-        let piece = match Piece::from_value(value) {
+        let keys = if self.release() < Release::V2_8 { PieceKeys::Old } else { PieceKeys::New };
+        let piece = match Piece::from_value_with(value, keys) {
             Ok(piece) => piece,
             Err(error) => return Outcome::Answer(piece_answer(transfer::code_of(error), None)),
         };

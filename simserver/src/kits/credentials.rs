@@ -170,6 +170,7 @@ impl Credentials {
         self.issue_missing(&[participant], now, random)?;
         let identity = &self.issued[participant.name()];
         let kit = participant.kit(project, identity, self.authority.pem()).keeping(directory);
+        let kit = if project.signs_kits() { kit.signed(&self.authority.key().signer(), random) } else { kit };
         kit.write(directory)
     }
 

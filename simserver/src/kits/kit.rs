@@ -5,7 +5,10 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flare_wire::{PrivateKey, Randomness};
+use serde_json::{Map, Value};
 
 use super::KitError;
 
@@ -13,6 +16,9 @@ pub(crate) const DIRECTORY_MODE: u32 = 0o755;
 
 /// What every kit consists of.
 pub(crate) const DIRECTORIES: [&str; 3] = ["startup", "local", "transfer"];
+
+/// Those of them whose files are signed, where kits are.
+const SIGNED: [&str; 2] = ["startup", "local"];
 
 /// The files of a participant: what [`Kit::write`] puts into its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +52,22 @@ impl Kit {
             {
                 file.content = content;
             }
+        }
+        self
+    }
+
+    /// Signs every file of `startup` and `local` with the key of the root, in a `signature.json` beside them
+    /// (`reference/startup-kits.md` section 5).
+    #[must_use]
+    pub(super) fn signed(mut self, key: &PrivateKey, random: &mut Randomness) -> Self {
+        for part in SIGNED {
+            let signatures: Map<String, Value> = self
+                .files
+                .iter()
+                .filter_map(|file| Some((file.path.strip_prefix(part)?.strip_prefix('/')?, &file.content)))
+                .map(|(name, content)| (name.to_owned(), STANDARD.encode(key.sign(random, content)).into()))
+                .collect();
+            self.files.push(KitFile::json(&format!("{part}/signature.json"), &Value::Object(signatures)));
         }
         self
     }

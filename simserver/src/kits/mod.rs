@@ -8,7 +8,8 @@
 //!
 //! File names, modes and JSON content follow `nvflare provision` (`reference/startup-kits.md` sections 2 and 3);
 //! scripts and texts are our own and do less. As in real provisioning since 2.8 there is no
-//! `signature.json`, so a kit can be edited without becoming invalid.
+//! `signature.json`, so a kit can be edited without becoming invalid; clients of 2.7 want one, and get it from a project
+//! that [signs its kits](crate::project::Project::with_signed_kits).
 //!
 //! - `kit` — the files of one participant, as data
 //! - `contents` — what is in them

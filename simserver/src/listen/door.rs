@@ -68,7 +68,9 @@ impl Door {
     ) -> Result<Self, PkiError> {
         let tls = match security {
             ConnectionSecurity::Clear => None,
-            ConnectionSecurity::Tls | ConnectionSecurity::Mtls => Some(tls::acceptor(scheme, security, identity, root)?),
+            ConnectionSecurity::Tls | ConnectionSecurity::Mtls => {
+                Some(tls::acceptor(scheme, security, identity, root)?)
+            }
         };
         Ok(Self { scheme, tls, admits_admins: true })
     }
@@ -104,9 +106,7 @@ impl Door {
 
     async fn frame(&self, pipe: impl Pipe + 'static) -> Result<Opened, DoorError> {
         Ok(match self.scheme {
-            Scheme::Http => {
-                Opened::Link(Link::accept_websocket(pipe, MAX_FRAME).await.map_err(DoorError::Link)?)
-            }
+            Scheme::Http => Opened::Link(Link::accept_websocket(pipe, MAX_FRAME).await.map_err(DoorError::Link)?),
             Scheme::Tcp => Opened::Link(Link::tcp(pipe, MAX_FRAME)),
             Scheme::Grpc => Opened::Calls(GrpcConnection::accept(pipe, MAX_FRAME)),
         })

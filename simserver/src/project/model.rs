@@ -15,6 +15,7 @@ pub struct Project {
     pub(super) admins: Vec<Admin>,
     pub(super) studies: Vec<Study>,
     pub(super) scheme: Scheme,
+    pub(super) signs_kits: bool,
     pub(super) config_folder: String,
     pub(super) warnings: Vec<String>,
 }
@@ -54,6 +55,7 @@ impl Project {
             admins: Vec::new(),
             studies: Vec::new(),
             scheme: Scheme::default(),
+            signs_kits: false,
             config_folder: "config".to_owned(),
             warnings: Vec::new(),
         })
@@ -90,6 +92,13 @@ impl Project {
         self.server.security = security;
         self.sites.iter_mut().for_each(|site| site.security = security);
         self.admins.iter_mut().for_each(|admin| admin.security = security);
+        self
+    }
+
+    /// Puts the root's signatures of their files into startup kits, as provisioning did until 2.7.
+    #[must_use]
+    pub fn with_signed_kits(mut self, signs_kits: bool) -> Self {
+        self.signs_kits = signs_kits;
         self
     }
 
@@ -151,6 +160,12 @@ impl Project {
     #[must_use]
     pub fn studies(&self) -> &[Study] {
         &self.studies
+    }
+
+    /// Whether kits hold signatures of their files.
+    #[must_use]
+    pub fn signs_kits(&self) -> bool {
+        self.signs_kits
     }
 
     /// How frames travel.

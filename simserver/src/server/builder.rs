@@ -12,7 +12,7 @@ use super::kit_store::KitStore;
 use super::{SimServer, StartError, simulation};
 use crate::ambient::{self, Clock};
 use crate::clock::ClockMode;
-use crate::core::{Sim, SimConfig, SiteBehaviour};
+use crate::core::{Release, Sim, SimConfig, SiteBehaviour};
 use crate::driver::Driver;
 use crate::faults::Fault;
 use crate::jobs::behaviour::Rule;
@@ -34,6 +34,7 @@ use crate::state::{Found, StateStore};
 pub struct SimServerBuilder {
     project: Project,
     port: u16,
+    release: Release,
     address: Option<IpAddr>,
     seed: Option<u64>,
     workspace: Option<PathBuf>,
@@ -55,6 +56,7 @@ impl Default for SimServerBuilder {
         Self {
             project: Project::default_demo(),
             port: 0,
+            release: Release::default(),
             address: None,
             seed: None,
             workspace: None,
@@ -87,6 +89,27 @@ impl SimServerBuilder {
     /// What protects everybody's connections, instead of what the project says.
     pub fn connection_security(mut self, security: ConnectionSecurity) -> Self {
         self.project = self.project.with_connection_security(security);
+        self
+    }
+
+    /// The release of nvflare to behave like: its commands, kits, texts and streams, as far as they differ.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    /// use flare_simserver::core::Release;
+    /// use flare_simserver::project::Role;
+    ///
+    /// let server = SimServer::builder().release(Release::V2_7).start().await?;
+    /// // Clients of 2.7 want their kit signed.
+    /// assert!(server.admin_kit(Role::Lead)?.join("startup/signature.json").is_file());
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn release(mut self, release: Release) -> Self {
+        self.release = release;
         self
     }
 
@@ -369,16 +392,18 @@ impl SimServerBuilder {
             0 => 0,
             _ => server.port(),
         });
-        let ports = Ports::bind(address, self.port, site_port)
-            .await
-            .map_err(|(port, source)| StartError::Listen { address, port, source })?;
+        let ports = Ports::bind(address, self.port, site_port).await.map_err(|(port, source)| StartError::Listen {
+            address,
+            port,
+            source,
+        })?;
 
         // Only now the ports are known that the kits have to name.
         let Addresses { admins, sites } = ports.addresses();
         let project = self.project.clone().with_ports(sites.unwrap_or(admins).port(), admins.port());
-        let prepared = tokio::task::spawn_blocking(move || self.prepare(project))
-            .await
-            .map_err(|_| StartError::Interrupted)??;
+        let project = if self.release < Release::V2_8 { project.with_signed_kits(true) } else { project };
+        let prepared =
+            tokio::task::spawn_blocking(move || self.prepare(project)).await.map_err(|_| StartError::Interrupted)??;
         Ok(SimServer::run(prepared, ports))
     }
 
@@ -429,6 +454,7 @@ impl SimServerBuilder {
         if let Some(file) = &self.study_registry {
             config.studies = Some(simulation::read_study_registry(file)?);
         }
+        config.release = self.release;
         for change in &self.configure {
             change(&mut config)?;
         }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use flare_fixtures::{RecordedFrame, vector};
 
 use super::download::{Conclusion, Pull, PullReply};
-use super::upload::{Piece, PieceReply, abort_payload, aborted_transaction};
+use super::upload::{Piece, PieceKeys, PieceReply, UploadContext, abort_payload, aborted_transaction};
 use crate::cell::{Encoding, Message, Payload, channel, headers};
 use crate::frame::Frame;
 
@@ -88,5 +88,30 @@ fn recorded_downloads_are_read_and_written_back() {
         }
         // One long piece of `download_job` is not kept whole.
         assert!(pulls >= 6 && data >= 2 && ends >= 2, "{name}: {pulls} pulls, {data} pieces, {ends} confirmations");
+    }
+}
+
+#[test]
+fn a_piece_is_read_with_the_keys_it_was_written_with_and_no_others() {
+    let piece = Piece {
+        transaction: "t".to_owned(),
+        sequence: 0,
+        context: Some(UploadContext { request: "{}".to_owned(), file_size: 3, file_name: "job.zip".to_owned() }),
+        data: b"abc".to_vec(),
+        size: 3,
+        eof: true,
+        has_peer_props: true,
+    };
+    for keys in [PieceKeys::Old, PieceKeys::New] {
+        let payload = piece.clone().into_payload_with("admin@nvidia.com", keys);
+        for read in [PieceKeys::Old, PieceKeys::New] {
+            let value = payload.value().unwrap();
+            let found = Piece::from_value_with(value, read);
+            if read == keys {
+                assert_eq!(found.as_ref(), Ok(&piece));
+            } else {
+                assert!(found.is_err(), "{keys:?} {read:?}");
+            }
+        }
     }
 }

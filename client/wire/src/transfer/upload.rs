@@ -37,13 +37,49 @@ const KEY_CONTEXT: &str = "ObjectStreamer.CTX";
 const KEY_END_RESULT: &str = "ObjectStreamer.END_RESULT";
 const KEY_CONN_DATA: &str = "conn_data";
 const KEY_FILE_SIZE: &str = "FileStreamer.file_size";
-const KEY_FILE_NAME: &str = "Streamer.file_name";
-const KEY_DATA: &str = "Streamer.data";
-const KEY_SIZE: &str = "Streamer.size";
-const KEY_EOF: &str = "Streamer.eof";
 const KEY_HEADERS: &str = "__headers__";
 const KEY_PEER_PROPS: &str = "__peer_props__";
 const KEY_RETURN_CODE: &str = "__rc__";
+
+/// What the fields of a piece are called, which changed with release 2.8: neither side understands the other's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PieceKeys {
+    /// Up to 2.7.
+    Old,
+    /// Since 2.8.
+    #[default]
+    New,
+}
+
+impl PieceKeys {
+    const fn file_name(self) -> &'static str {
+        match self {
+            Self::Old => "FileStreamer.file_name",
+            Self::New => "Streamer.file_name",
+        }
+    }
+
+    const fn data(self) -> &'static str {
+        match self {
+            Self::Old => "FileStreamer.data",
+            Self::New => "Streamer.data",
+        }
+    }
+
+    const fn size(self) -> &'static str {
+        match self {
+            Self::Old => "FileStreamer.size",
+            Self::New => "Streamer.size",
+        }
+    }
+
+    const fn eof(self) -> &'static str {
+        match self {
+            Self::Old => "FileStreamer.eof",
+            Self::New => "Streamer.eof",
+        }
+    }
+}
 
 /// What piece 0 says about the whole upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +119,12 @@ impl Piece {
     /// The message payload, sent by `user`.
     #[must_use]
     pub fn into_payload(self, user: &str) -> Payload {
+        self.into_payload_with(user, PieceKeys::New)
+    }
+
+    /// As [`into_payload`](Self::into_payload), for a server that knows these keys.
+    #[must_use]
+    pub fn into_payload_with(self, user: &str, keys: PieceKeys) -> Payload {
         let mut head = vec![
             (Value::from(KEY_CHANNEL), Value::from(STREAM_CHANNEL)),
             (KEY_TOPIC.into(), STREAM_TOPIC.into()),
@@ -93,7 +135,7 @@ impl Piece {
             let context = msgpack::map([
                 (KEY_CONN_DATA, context.request.into()),
                 (KEY_FILE_SIZE, context.file_size.into()),
-                (KEY_FILE_NAME, context.file_name.into()),
+                (keys.file_name(), context.file_name.into()),
                 ("__topic__", STREAM_TOPIC.into()),
                 ("__channel__", STREAM_CHANNEL.into()),
             ]);
@@ -105,7 +147,7 @@ impl Piece {
         }
         Payload::fobs(&fobs::shareable_with(
             head,
-            [(KEY_DATA, Value::Binary(self.data)), (KEY_SIZE, self.size.into()), (KEY_EOF, self.eof.into())],
+            [(keys.data(), Value::Binary(self.data)), (keys.size(), self.size.into()), (keys.eof(), self.eof.into())],
         ))
     }
 
@@ -113,10 +155,18 @@ impl Piece {
     ///
     /// # Errors
     /// [`TransferError`] for a field that no upload can do without.
-    pub fn from_value(mut value: Value) -> Result<Self, TransferError> {
+    pub fn from_value(value: Value) -> Result<Self, TransferError> {
+        Self::from_value_with(value, PieceKeys::New)
+    }
+
+    /// As [`from_value`](Self::from_value), of a client that writes these keys.
+    ///
+    /// # Errors
+    /// [`TransferError`] for a field that no upload can do without.
+    pub fn from_value_with(mut value: Value, keys: PieceKeys) -> Result<Self, TransferError> {
         let body = fobs::body_mut(&mut value);
         // Taken, not copied: it is nearly all of the value.
-        let data = msgpack::take_bytes(body, KEY_DATA);
+        let data = msgpack::take_bytes(body, keys.data());
         let head = field(body, KEY_HEADERS).ok_or(TransferError(KEY_HEADERS))?;
         let text = |map, key| field(map, key).and_then(Value::as_str).map(str::to_owned).ok_or(TransferError(key));
         let context = match field(head, KEY_CONTEXT) {
@@ -124,16 +174,16 @@ impl Piece {
             Some(context) => Some(UploadContext {
                 request: text(context, KEY_CONN_DATA)?,
                 file_size: field(context, KEY_FILE_SIZE).and_then(Value::as_u64).unwrap_or(0),
-                file_name: text(context, KEY_FILE_NAME).unwrap_or_default(),
+                file_name: text(context, keys.file_name()).unwrap_or_default(),
             }),
         };
         Ok(Self {
-            data: data.ok_or(TransferError(KEY_DATA))?,
+            data: data.ok_or_else(|| TransferError(keys.data()))?,
             transaction: text(head, KEY_TRANSACTION)?,
             sequence: field(head, KEY_SEQUENCE).and_then(Value::as_u64).ok_or(TransferError(KEY_SEQUENCE))?,
             context,
-            size: field(body, KEY_SIZE).and_then(Value::as_u64).ok_or(TransferError(KEY_SIZE))?,
-            eof: field(body, KEY_EOF).and_then(Value::as_bool).unwrap_or(false),
+            size: field(body, keys.size()).and_then(Value::as_u64).ok_or_else(|| TransferError(keys.size()))?,
+            eof: field(body, keys.eof()).and_then(Value::as_bool).unwrap_or(false),
             has_peer_props: field(head, KEY_PEER_PROPS)
                 .and_then(Value::as_map)
                 .is_some_and(|properties| !properties.is_empty()),

@@ -223,7 +223,9 @@ fn a_link_takes_frames_at_its_limit_and_refuses_one_past() {
                 };
                 match received {
                     Ok(Some(frame)) => assert!(fits && frame.len() == length, "{kind:?}"),
-                    Err(LinkError::Frame(_) | LinkError::WebSocket(_) | LinkError::Grpc(_)) => assert!(!fits, "{kind:?}"),
+                    Err(LinkError::Frame(_) | LinkError::WebSocket(_) | LinkError::Grpc(_)) => {
+                        assert!(!fits, "{kind:?}")
+                    }
                     other => panic!("{kind:?} {other:?}"),
                 }
             });

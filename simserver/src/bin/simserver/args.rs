@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use flare_simserver::core::Release;
 use flare_simserver::project::{ConnectionSecurity, Scheme};
 use flare_simserver::{ClockMode, Mutant};
 
@@ -67,6 +68,10 @@ pub(crate) struct ProvisionArguments {
 pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) federation: Federation,
+
+    /// The release of nvflare to behave like: 2.7, 2.8 or 2.9.
+    #[arg(long, value_name = "RELEASE", default_value = "2.9")]
+    pub(crate) release: Release,
 
     /// The port to listen on, instead of the project's; 0 for any that is free. Kits name the port really used. In a
     /// project with two ports it is that of admins, and 0 leaves both open.

@@ -31,6 +31,7 @@ async fn serve(arguments: &ServeArguments) -> Result<(), Failure> {
     let scheme = project.scheme();
     let mut builder = SimServer::builder()
         .port(arguments.port.unwrap_or_else(|| project.server().admin_port()))
+        .release(arguments.release)
         .workspace(&arguments.federation.workspace)
         .keys(federation::keys(&arguments.federation))
         .configure(|config| config.local_time = LocalTime::with_offset(jiff::Zoned::now().offset()))

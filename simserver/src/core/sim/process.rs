@@ -19,7 +19,7 @@ use super::{Effect, Sim};
 use crate::core::downloads::Downloads;
 use crate::core::passes::Passes;
 use crate::core::registration::{Admission, Registrations};
-use crate::core::sessions::{EXPIRED, Sessions};
+use crate::core::sessions::{Sessions, expired};
 use crate::core::{Timer, TimerName, logs};
 
 /// Until the process has left its main loop: from then on it takes no such command any more (measured: below 1.5 s).
@@ -191,7 +191,7 @@ impl Sim {
         self.advance_jobs(now);
         for session in self.sessions.advance(now) {
             self.downloads.end_session(&session.token.session_id);
-            self.effects.push_back(Effect::SessionExpired { endpoint: session.origin, text: EXPIRED });
+            self.effects.push_back(Effect::SessionExpired { endpoint: session.origin, text: expired(self.release) });
         }
         while let Some(entry) = self.waiting.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((_, ticket), reply) = entry.remove_entry();

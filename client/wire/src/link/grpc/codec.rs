@@ -81,10 +81,9 @@ mod tests {
     /// As Google's library writes `Frame(seq=1, data=b"abc")` and `Frame(seq=300, data=b"")`.
     #[test]
     fn messages_have_the_bytes_of_the_official_library() {
-        for (seq, data, bytes) in [
-            (1, &b"abc"[..], &[0x08, 0x01, 0x12, 0x03, b'a', b'b', b'c'][..]),
-            (300, b"", &[0x08, 0xac, 0x02]),
-        ] {
+        for (seq, data, bytes) in
+            [(1, &b"abc"[..], &[0x08, 0x01, 0x12, 0x03, b'a', b'b', b'c'][..]), (300, b"", &[0x08, 0xac, 0x02])]
+        {
             let message = Frame { seq, data: Bytes::from_static(data) };
             assert_eq!(message.encode_to_vec(), bytes);
             assert_eq!(Frame::decode(bytes), Ok(message));
