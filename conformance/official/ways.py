@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every way in: scheme x release x {our client on the real server, the official client on the simulator}.
+"""Every way in: release x scheme x security x {our client on the real server, the official client on the simulator}.
 
 Each cell is the main job of a client: log in, look at the system, submit a small job, wait for its end, list, download and
 delete it, log out. Writes the table as Markdown, and closes with `N passed, N failed`.
@@ -21,6 +21,7 @@ import time
 
 PROJECT = pathlib.Path(__file__).resolve().parents[1] / "projects" / "two-orgs.yml"
 SCHEMES = ["http", "tcp", "grpc"]
+SECURITIES = ["tls", "clear"]
 ADMIN = "admin@nvidia.com"
 # Longer than any step takes on a busy machine.
 PATIENCE = 300
@@ -77,12 +78,30 @@ def outcome(command, **more):
     return f"fails before {missing[0] if missing else 'its end'}", done.stderr[-1500:]
 
 
-def on_real(arguments, release, scheme, work, job):
-    workspace = work / f"real-{release}-{scheme}"
-    project = work / f"{release}-{scheme}.yml"
-    project.write_text(PROJECT.read_text().replace("scheme: http", f"scheme: {scheme}"))
+def ways(releases):
+    """Every scheme with every release; with the last one also every security, and a port of their own for admins."""
+    for release in releases:
+        for scheme in SCHEMES:
+            yield release, scheme, "mtls", "one"
+    for scheme in SCHEMES:
+        for security in SECURITIES:
+            yield releases[-1], scheme, security, "one"
+        yield releases[-1], scheme, "mtls", "two"
+
+
+def project_of(way):
+    _, scheme, security, ports = way
+    text = PROJECT.read_text().replace("scheme: http", f"scheme: {scheme}")
+    text = text.replace("api_version: 3\n", f"api_version: 3\nconnection_security: {security}\n")
+    if ports == "two":
+        text = text.replace("fed_learn_port: 8002", "fed_learn_port: 8002, admin_port: 8003")
+    return text
+
+
+def on_real(arguments, way, work, project, job):
+    workspace = work / "real"
     tool = [arguments.tool, "real"]
-    up = tool + ["up", "--version", release, "--project", str(project), "--venv", arguments.venv[release]]
+    up = tool + ["up", "--version", way[0], "--project", str(project), "--venv", arguments.venv[way[0]]]
     started = subprocess.run(up + ["--workspace", str(workspace)], capture_output=True, text=True, timeout=PATIENCE)
     try:
         if started.returncode:
@@ -93,11 +112,11 @@ def on_real(arguments, release, scheme, work, job):
         subprocess.run(tool + ["down", "--workspace", str(workspace)], capture_output=True, timeout=PATIENCE)
 
 
-def on_simulator(arguments, release, scheme, work, job):
-    workspace = work / f"simulated-{release}-{scheme}"
-    ready = work / f"simulated-{release}-{scheme}.json"
-    serve = [arguments.simulator, "serve", "--project", str(PROJECT), "--workspace", str(workspace), "--port", "0"]
-    serve += ["--release", release, "--scheme", scheme, "--ready-file", str(ready)]
+def on_simulator(arguments, way, work, project, job):
+    workspace = work / "simulated"
+    ready = work / "simulated.json"
+    serve = [arguments.simulator, "serve", "--project", str(project), "--workspace", str(workspace), "--port", "0"]
+    serve += ["--release", way[0], "--ready-file", str(ready)]
     with subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             until = time.monotonic() + PATIENCE
@@ -106,25 +125,25 @@ def on_simulator(arguments, release, scheme, work, job):
             if not ready.exists():
                 return "no simulator", ""
             kit = os.path.join(json.loads(ready.read_text())["kits"], ADMIN)
-            python = os.path.join(arguments.venv[release], "bin", "python")
+            python = os.path.join(arguments.venv[way[0]], "bin", "python")
             return outcome([python, "-B", "-c", OFFICIAL, ADMIN, kit, str(job)], env={**os.environ, "HOME": str(work)})
         finally:
             server.terminate()
+            server.wait()
+            shutil.rmtree(workspace, ignore_errors=True)
 
 
-def table(cells, releases):
+def table(cells):
     lines = [
         "# Every way in",
         "",
         "Written by `conformance/official/ways.py`. A cell is the main job of a client: log in, look at the system, submit a",
         "small job, wait for its end, list, download and delete it, log out.",
         "",
-        "| release | scheme | our client on the real server | official client of the release on the simulator |",
-        "|---|---|---|---|",
+        "| release | scheme | security | ports | our client on the real server | official client of the release on the simulator |",
+        "|---|---|---|---|---|---|",
     ]
-    for release in releases:
-        for scheme in SCHEMES:
-            lines.append(f"| {release} | {scheme} | {cells[release, scheme, 'real']} | {cells[release, scheme, 'simulated']} |")
+    lines += [f"| {' | '.join(way)} | {found['real']} | {found['simulated']} |" for way, found in cells.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -139,19 +158,22 @@ def main():
     work = pathlib.Path(tempfile.mkdtemp(prefix="flare-ways."))
     try:
         job = make_job(work)
-        for release in arguments.venv:
-            for scheme in SCHEMES:
-                for side, run in (("real", on_real), ("simulated", on_simulator)):
-                    cell, said = run(arguments, release, scheme, work, job)
-                    cells[release, scheme, side] = cell
-                    print(f"{release} {scheme} {side}: {cell}", flush=True)
-                    if cell != "done":
-                        print(said, file=sys.stderr, flush=True)
-        pathlib.Path(arguments.output).write_text(table(cells, arguments.venv))
+        for way in ways(list(arguments.venv)):
+            project = work / "project.yml"
+            project.write_text(project_of(way))
+            cells[way] = {}
+            for side, run in (("simulated", on_simulator), ("real", on_real)):
+                cell, said = run(arguments, way, work, project, job)
+                cells[way][side] = cell
+                print(" ".join(way), f"{side}: {cell}", flush=True)
+                if cell != "done":
+                    print(said, file=sys.stderr, flush=True)
+            pathlib.Path(arguments.output).write_text(table({way: found for way, found in cells.items() if len(found) == 2}))
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    failed = sum(cell != "done" for cell in cells.values())
-    print(f"{len(cells) - failed} passed, {failed} failed")
+    found = [cell for sides in cells.values() for cell in sides.values()]
+    failed = sum(cell != "done" for cell in found)
+    print(f"{len(found) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 

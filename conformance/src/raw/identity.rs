@@ -111,7 +111,9 @@ impl Authority {
         let text = std::str::from_utf8(key).map_err(|_| Finding::harness("the key is no PEM"))?;
         let mut params = CertificateParams::default();
         params.distinguished_name = subject.distinguished_name();
-        params.subject_alt_names = vec![SanType::DnsName(subject.name.replace('@', ".").try_into().map_err(failed)?)];
+        let host = |name: &str| name.try_into().map(SanType::DnsName).map_err(failed);
+        // Impostors listen on this machine, and over gRPC the host is compared.
+        params.subject_alt_names = vec![host(&subject.name.replace('@', "."))?, host(LOCALHOST)?];
         let (from, to) = subject.validity;
         params.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
         params.not_after = rcgen::date_time_ymd(to.0, to.1, to.2);
@@ -119,6 +121,9 @@ impl Authority {
         Identity::from_pem(certificate.pem().into_bytes(), key)
     }
 }
+
+/// Where impostors are found.
+const LOCALHOST: &str = "localhost";
 
 /// Year, month, day.
 type Date = (i32, u8, u8);
