@@ -30,11 +30,8 @@ pub(super) fn config(kit: &StartupKit) -> Result<Option<Arc<ClientConfig>>, Erro
     };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let is_grpc = kit.scheme() == Scheme::Grpc;
-    let verifier = ChainVerifier {
-        roots: kit.tls_roots().to_vec(),
-        compares_host: is_grpc,
-        provider: Arc::clone(&provider),
-    };
+    let verifier =
+        ChainVerifier { roots: kit.tls_roots().to_vec(), compares_host: is_grpc, provider: Arc::clone(&provider) };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(unusable)?
@@ -87,7 +84,9 @@ impl ServerCertVerifier for ChainVerifier {
         let host = server_name.to_str();
         if self.compares_host && !chain[0].is_for_host(&host) {
             let wrong = WrongHost { host: host.into_owned(), names: chain[0].host_names().to_vec() };
-            return Err(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(OtherError(Arc::new(wrong)))));
+            return Err(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(OtherError(Arc::new(
+                wrong,
+            )))));
         }
         Ok(ServerCertVerified::assertion())
     }
