@@ -29,6 +29,7 @@
 //! | [`jobs`] | the life of a job |
 //! | `state` | what outlives the process, in a state directory |
 //! | [`scenario`] | what is out of the ordinary on a server, as a file |
+//! | `script` | answers from elsewhere |
 //! | [`faults`] | frames that get lost and connections that break |
 //! | [`observer`] | everything that passes over the connections, told to a listener |
 //! | [`project`], [`pki`], [`kits`] | nvflare's `project.yml`, keys and certificates, startup kits |
@@ -52,11 +53,13 @@ mod peer;
 pub mod pki;
 pub mod project;
 pub mod scenario;
+mod script;
 mod server;
 mod state;
 mod transfer;
 
 pub use clock::{BadClockMode, ClockMode};
 pub use mutants::Mutant;
+pub use script::{Script, Scripted};
 pub use server::{Restart, SimPair, SimServer, SimServerBuilder, StartError};
 pub use state::StateError;

@@ -84,7 +84,7 @@ mutants! {
     /// Everybody counts as the submitter of every job.
     EverybodyIsSubmitter = "everybody-is-submitter", "studies";
     /// Sites allow everybody everything.
-    SitesAllowAll = "sites-allow-all", "studies";
+    SitesAllowAll = "sites-allow-all", "api.system";
     /// Commands for certain roles are there for all.
     RolesIgnored = "roles-ignored", "studies";
     /// The right to a command on a job is looked at before whether there is such a job.
@@ -146,7 +146,7 @@ mutants! {
     /// Required sites are not waited for.
     MandatoryIgnored = "mandatory-ignored", "jobs";
     /// Resources that sites do not have are no obstacle.
-    ResourcesIgnored = "resources-ignored", "jobs";
+    ResourcesIgnored = "resources-ignored", "studies.deploy";
     /// What came of the attempts to schedule a job is not noted.
     ScheduleUnnoted = "schedule-unnoted", "jobs";
 
@@ -176,15 +176,15 @@ mutants! {
     /// Errors that were reset are still there.
     ResetErrorsIgnored = "reset-errors-ignored", "jobs";
     /// `tail` shows the start of a file.
-    TailIsHead = "tail-is-head", "recorded";
+    TailIsHead = "tail-is-head", "api.shell";
     /// `grep` takes upper for lower case.
-    GrepIgnoresCase = "grep-ignores-case", "recorded";
+    GrepIgnoresCase = "grep-ignores-case", "api.shell";
     /// A path may leave the workspace.
-    PathLeavesWorkspace = "path-leaves-workspace", "recorded";
+    PathLeavesWorkspace = "path-leaves-workspace", "recorded.shell";
 
     // Sites.
     /// A disabled client is back with its next heartbeat.
-    DisabledMayRejoin = "disabled-may-rejoin", "sites";
+    DisabledMayRejoin = "disabled-may-rejoin", "sites.disable";
     /// An enabled client stays out.
     EnableIgnored = "enable-ignored", "sites";
     /// A removed client is still there.

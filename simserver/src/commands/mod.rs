@@ -49,12 +49,16 @@ pub use table::{Command, Confirm, commands};
 
 use crate::core::{Sim, Ticket};
 use crate::mutants::Mutant;
+use crate::script::Scripted;
 use call::{Call, Step, Stop};
 use request::Request;
 use targets::Targets;
 
 /// Commands that look after the session themselves; only when they are named without their scope.
 const WITHOUT_SESSION: [&str; 2] = ["_cert_login", "_check_session"];
+
+/// Commands that no script answers.
+const ABOUT_SESSIONS: [&str; 3] = ["_cert_login", "_check_session", "_logout"];
 
 /// A request on channel `hci_channel`.
 #[derive(Debug, Clone, Copy)]
@@ -127,6 +131,9 @@ fn execute(
     };
     let words = line::words(line);
     let word = words.first().map_or("", String::as_str);
+    if let Some(scripted) = scripted(sim, now, incoming, request, line, word) {
+        return (scripted, Duration::ZERO, None);
+    }
     let Some(command) = table::find(sim.release(), word) else {
         if !sim.mutant(Mutant::UnknownCommandSilent) {
             reply.push_error(format!("Unknown command \"{word}\""));
@@ -156,6 +163,21 @@ fn execute(
         fail(&mut call.reply, stop);
     }
     (call.reply, call.wait, call.submission)
+}
+
+/// The answer of a script to a command in a session. Sessions themselves are always simulated.
+fn scripted(
+    sim: &mut Sim,
+    now: Moment,
+    incoming: Incoming<'_>,
+    request: &Request,
+    line: &str,
+    word: &str,
+) -> Option<Reply> {
+    let script = sim.script().filter(|_| !ABOUT_SESSIONS.contains(&word))?.clone();
+    let session = sim.resume_session(now, request.token.as_ref()?.as_str()?, incoming.origin)?;
+    let (user, study, meta) = (session.name.as_str(), session.study.as_str(), &request.meta);
+    script.answer(Scripted { user, study, line, meta, has_upload: incoming.has_upload })
 }
 
 fn run(call: &mut Call<'_>) -> Step {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::jobs::behaviour::Rule;
 use crate::jobs::lifecycle::JobSettings;
 use crate::mutants::Mutants;
+use crate::script::Script;
 
 use super::{LocalTime, Policy, StudyRegistry, VirtualFiles, Workspace};
 
@@ -97,6 +98,8 @@ pub struct SimConfig {
     pub release: Release,
     /// Rules that are broken; none.
     pub mutants: Mutants,
+    /// Gives answers in place of the simulation.
+    pub script: Option<Script>,
 }
 
 impl SimConfig {
@@ -115,6 +118,7 @@ impl SimConfig {
             local_time: LocalTime::UTC,
             release: Release::default(),
             mutants: Mutants::NONE,
+            script: None,
         }
     }
 }

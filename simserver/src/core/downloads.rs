@@ -1,6 +1,11 @@
-//! Files that a session may download: each under a reference, until it is done or nobody asks any more.
+//! Files that a session may download: each under a reference, until all that were offered with it are done or nobody asks
+//! any more.
 //!
-//! Source: `reference/wire-protocol.md` section 9.
+//! What was done is remembered for the files of one offer together: until the last of them is done, each can be read
+//! again, and who cancels one has given up all.
+//!
+//! Source: `reference/wire-protocol.md` section 9; what a live 2.9.0 server says about references that are done
+//! (`fuel/f3/streaming/download_service.py`).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -34,20 +39,28 @@ pub struct Offer {
 pub enum Download {
     /// A file.
     File(DownloadFile<Blob>),
-    /// A file that was downloaded before.
-    Finished,
+    /// A file that was downloaded before, or was not and is not offered any more.
+    Over {
+        /// All of it arrived.
+        arrived: bool,
+    },
 }
 
 /// The files on offer.
 #[derive(Debug, Default)]
 pub(super) struct Downloads {
     entries: HashMap<String, Entry>,
+    offers: u64,
 }
 
 #[derive(Debug)]
 struct Entry {
     session: String,
+    /// Which offer it belongs to.
+    offer: u64,
     file: Download,
+    /// Whether it arrived, when its client has said so.
+    arrived: Option<bool>,
     last: Moment,
 }
 
@@ -61,6 +74,8 @@ impl Downloads {
         random: &mut Randomness,
     ) -> Vec<Offer> {
         self.entries.retain(|_, entry| !entry.is_over(now));
+        self.offers += 1;
+        let of = self.offers;
         files
             .into_iter()
             .map(|file| {
@@ -69,7 +84,8 @@ impl Downloads {
                     self.entries.remove(&oldest);
                 }
                 let offer = Offer { name: file.name().to_owned(), reference: format!("R{}", random.uuid()) };
-                let entry = Entry { session: session.to_owned(), file: Download::File(file), last: now };
+                let (session, file) = (session.to_owned(), Download::File(file));
+                let entry = Entry { session, offer: of, file, arrived: None, last: now };
                 self.entries.insert(offer.reference.clone(), entry);
                 offer
             })
@@ -89,21 +105,45 @@ impl Downloads {
         Some((entry.file.clone(), entry.session.clone()))
     }
 
-    /// A file was downloaded: nothing but that is remembered.
-    pub(super) fn finish(&mut self, now: Moment, reference: &str) {
-        if let Some(entry) = self.entries.get_mut(reference) {
-            (entry.file, entry.last) = (Download::Finished, now);
+    /// A client is done with a file, which arrived or not. When it is done with the whole offer, nothing but that is
+    /// remembered.
+    pub(super) fn finish(&mut self, now: Moment, reference: &str, arrived: bool) {
+        let Some(entry) = self.entries.get_mut(reference) else { return };
+        entry.arrived.get_or_insert(arrived);
+        let offer = entry.offer;
+        self.settle(now, offer);
+    }
+
+    /// A client does not want a file any more, nor any other of the same offer.
+    pub(super) fn cancel(&mut self, now: Moment, reference: &str) {
+        let Some(offer) = self.entries.get(reference).map(|entry| entry.offer) else { return };
+        for entry in self.entries.values_mut().filter(|entry| entry.offer == offer) {
+            entry.arrived.get_or_insert(false);
         }
+        self.settle(now, offer);
+    }
+
+    fn settle(&mut self, now: Moment, offer: u64) {
+        let mut files: Vec<&mut Entry> = self.entries.values_mut().filter(|entry| entry.offer == offer).collect();
+        if files.iter().any(|entry| entry.arrived.is_none()) {
+            return;
+        }
+        for entry in &mut files {
+            if matches!(entry.file, Download::File(_)) {
+                let arrived = entry.arrived == Some(true);
+                (entry.file, entry.last) = (Download::Over { arrived }, now);
+            }
+        }
+    }
+
+    /// Nothing is remembered of a file.
+    pub(super) fn forget(&mut self, reference: &str) {
+        self.entries.remove(reference);
     }
 
     /// How many files are offered and neither downloaded nor given up.
     pub(super) fn open(&self) -> usize {
-        self.entries.values().filter(|entry| matches!(entry.file, Download::File(_))).count()
-    }
-
-    /// A client does not want a file any more.
-    pub(super) fn cancel(&mut self, reference: &str) {
-        self.entries.remove(reference);
+        self.entries.values().filter(|entry| entry.arrived.is_none()).count()
     }
 
     /// A session has ended, and with it what was offered to it.
@@ -114,7 +154,7 @@ impl Downloads {
 
 impl Entry {
     fn is_over(&self, now: Moment) -> bool {
-        let lifetime = if self.file == Download::Finished { REMEMBERED } else { LIFETIME };
+        let lifetime = if matches!(self.file, Download::Over { .. }) { REMEMBERED } else { LIFETIME };
         now.since(self.last) > lifetime
     }
 }
@@ -150,8 +190,8 @@ mod tests {
     fn a_finished_file_is_remembered_for_a_while() {
         let mut downloads = Downloads::default();
         let reference = offered(&mut downloads, "s");
-        downloads.finish(at(10), &reference);
-        assert_eq!(downloads.look_up(at(1810), &reference).unwrap().0, Download::Finished);
+        downloads.finish(at(10), &reference, true);
+        assert_eq!(downloads.look_up(at(1810), &reference).unwrap().0, Download::Over { arrived: true });
         assert_eq!(downloads.look_up(at(1811), &reference), None);
     }
 
@@ -164,8 +204,36 @@ mod tests {
         downloads.end_session("s");
         assert_eq!(downloads.look_up(at(0), &reference), None);
         let reference = offered(&mut downloads, "s");
-        downloads.cancel(&reference);
+        downloads.cancel(at(0), &reference);
+        assert_eq!(downloads.look_up(at(0), &reference).unwrap().0, Download::Over { arrived: false });
+        downloads.forget(&reference);
         assert_eq!(downloads.look_up(at(0), &reference), None);
+    }
+
+    #[test]
+    fn files_of_one_offer_are_over_together() {
+        let mut downloads = Downloads::default();
+        let files = || vec![DownloadFile::Meta("a".to_owned()), DownloadFile::Meta("b".to_owned())];
+        let mut random = Randomness::from_number(3);
+        let mut offered = |downloads: &mut Downloads| -> Vec<String> {
+            downloads.offer(at(0), "s", files(), &mut random).into_iter().map(|offer| offer.reference).collect()
+        };
+        let is_file = |downloads: &mut Downloads, reference: &str| {
+            matches!(downloads.look_up(at(1), reference), Some((Download::File(_), _)))
+        };
+        let [first, second] = offered(&mut downloads).try_into().unwrap();
+        downloads.finish(at(1), &first, true);
+        assert!(is_file(&mut downloads, &first), "until the other is done");
+        downloads.finish(at(1), &second, false);
+        let now = |downloads: &mut Downloads, reference: &str| downloads.look_up(at(1), reference).unwrap().0;
+        assert_eq!(now(&mut downloads, &first), Download::Over { arrived: true });
+        assert_eq!(now(&mut downloads, &second), Download::Over { arrived: false });
+
+        let [first, second] = offered(&mut downloads).try_into().unwrap();
+        assert_eq!(downloads.open(), 2);
+        downloads.cancel(at(1), &first);
+        assert_eq!(downloads.open(), 0);
+        assert_eq!(now(&mut downloads, &second), Download::Over { arrived: false });
     }
 
     #[test]

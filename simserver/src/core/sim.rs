@@ -31,6 +31,7 @@ use crate::jobs::lifecycle::{DownloadFile, JobSettings, Jobs};
 use crate::jobs::meta::JobMeta;
 use crate::jobs::store::StoredJob;
 use crate::mutants::{Mutant, Mutants};
+use crate::script::Script;
 use process::Process;
 pub(crate) use registries::{ChangedRegistries, DISABLED_CLIENTS, STUDY_REGISTRY};
 
@@ -98,6 +99,7 @@ pub struct Sim {
     process: Process,
     changed: ChangedRegistries,
     mutants: Mutants,
+    script: Option<Script>,
 }
 
 impl Sim {
@@ -118,6 +120,7 @@ impl Sim {
             local_time,
             release,
             mutants,
+            script,
         } = config;
         let ServerConfig { org, key, chain, roots, policy, requires_signed_jobs, mut files, host } = server;
         let clock = local_time;
@@ -158,7 +161,13 @@ impl Sim {
             process: Process::Serves,
             changed: ChangedRegistries::default(),
             mutants,
+            script,
         })
+    }
+
+    /// What gives answers in place of the simulation.
+    pub(crate) const fn script(&self) -> Option<&Script> {
+        self.script.as_ref()
     }
 
     /// True when a rule is broken on purpose.
@@ -413,12 +422,12 @@ impl Sim {
         Some(download)
     }
 
-    /// A file was downloaded.
-    pub(crate) fn finish_download(&mut self, now: Moment, reference: &str) {
+    /// A client is done with a file, which arrived or not.
+    pub(crate) fn finish_download(&mut self, now: Moment, reference: &str, arrived: bool) {
         if self.mutant(Mutant::DownloadForgotten) {
-            self.downloads.cancel(reference);
+            self.downloads.forget(reference);
         }
-        self.downloads.finish(now, reference);
+        self.downloads.finish(now, reference, arrived);
     }
 
     /// How many files are offered for download and neither downloaded nor given up.
@@ -427,9 +436,9 @@ impl Sim {
         self.downloads.open()
     }
 
-    /// A client does not want a file any more.
-    pub(crate) fn cancel_download(&mut self, reference: &str) {
-        self.downloads.cancel(reference);
+    /// A client does not want a file any more, nor any other that was offered with it.
+    pub(crate) fn cancel_download(&mut self, now: Moment, reference: &str) {
+        self.downloads.cancel(now, reference);
     }
 
     /// A new id.

@@ -30,10 +30,9 @@ impl Driver {
         let now = state.time.now();
         if let Some(conclusion) = &pull.conclusion {
             match conclusion {
-                Conclusion::Success { .. } | Conclusion::Failed { .. } => {
-                    state.sim.finish_download(now, &pull.reference);
-                }
-                Conclusion::Cancel => state.sim.cancel_download(&pull.reference),
+                Conclusion::Success { .. } => state.sim.finish_download(now, &pull.reference, true),
+                Conclusion::Failed { .. } => state.sim.finish_download(now, &pull.reference, false),
+                Conclusion::Cancel => state.sim.cancel_download(now, &pull.reference),
             }
             self.sources.close(&pull.reference);
             return Outcome::Answer(Answer::ok(Payload::empty()));
@@ -43,7 +42,11 @@ impl Driver {
         let nonce = pull.confirm_capable.then(|| state.random.uuid());
         let file = match found {
             None => return Outcome::Answer(Answer::failure(ReturnCode::InvalidRequest, "")),
-            Some(Download::Finished) => return Outcome::Answer(Answer::ok(PullReply::Eof { nonce }.into_payload())),
+            Some(Download::Over { arrived }) => {
+                // There is nothing left to be confirmed.
+                let over = if arrived { PullReply::Eof { nonce: None } } else { PullReply::Error { nonce: None } };
+                return Outcome::Answer(Answer::ok(over.into_payload()));
+            }
             Some(Download::File(file)) => file,
         };
         let request = PieceRequest { pull, nonce, max };
@@ -86,7 +89,7 @@ impl Driver {
             Ok(Some(data)) if data.is_empty() => {
                 if nonce.is_none() {
                     // This client does not confirm: for it, the end is the end.
-                    self.with_sim(|sim, now| sim.finish_download(now, &pull.reference));
+                    self.with_sim(|sim, now| sim.finish_download(now, &pull.reference, true));
                     self.sources.close(&pull.reference);
                 }
                 PullReply::Eof { nonce: nonce.clone() }

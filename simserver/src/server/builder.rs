@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flare_wire::Randomness;
+use flare_wire::hci::Reply;
 
 use super::kit_store::KitStore;
 use super::{SimServer, StartError, simulation};
@@ -24,6 +25,7 @@ use crate::observer::{Observation, Observer};
 use crate::pki::{KeySource, PkiError};
 use crate::project::{ConnectionSecurity, Project, Scheme};
 use crate::scenario::{Scenario, ScenarioError};
+use crate::script::{Script, Scripted};
 use crate::state::{Found, StateStore};
 
 /// How a simulated server is to be; [`SimServer::builder`] makes one, [`SimServerBuilder::start`] starts it.
@@ -200,6 +202,27 @@ impl SimServerBuilder {
     /// ```
     pub fn mutant(self, mutant: Mutant) -> Self {
         self.configure(move |config| config.mutants = config.mutants.with(mutant))
+    }
+
+    /// Lets somebody else give answers: `answer` is asked for every command in a session but `_cert_login`,
+    /// `_check_session` and `_logout`. What it has no answer for is simulated.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use flare_simserver::SimServer;
+    ///
+    /// let recorded = r#"{"time": "2026-11-26 05:36:47", "data": [{"type": "string", "data": "/srv"}], "meta": {}}"#;
+    /// let recorded = flare_wire::hci::Reply::parse(recorded)?;
+    /// let builder = SimServer::builder();
+    /// let server = builder.script(move |asked| (asked.line == "pwd server").then(|| recorded.clone())).start().await?;
+    /// # server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn script(self, answer: impl Fn(Scripted<'_>) -> Option<Reply> + Send + Sync + 'static) -> Self {
+        let script = Script::new(answer);
+        self.configure(move |config| config.script = Some(script.clone()))
     }
 
     /// Where RSA keys come from. The default makes a root key for every server and shares the others.

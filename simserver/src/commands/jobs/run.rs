@@ -22,7 +22,7 @@ pub(in crate::commands) fn show_errors(call: &mut Call<'_>) -> Step {
 /// Forgets these errors.
 pub(in crate::commands) fn reset_errors(call: &mut Call<'_>) -> Step {
     let (job_id, server, sites) = participants(call)?;
-    let answers = call.sim.jobs_mut().reset_errors(&job_id, server, &names(&sites));
+    let answers = call.sim.jobs_mut().reset_errors(&job_id, server, &names(&sites), call.now);
     push(call, &job_id, answers)
 }
 

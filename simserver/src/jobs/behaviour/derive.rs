@@ -17,11 +17,16 @@ const DEFAULT_TASK: &str = "train";
 /// Parts of a configuration whose entries name classes; executors have theirs one level deeper.
 const COMPONENT_LISTS: [&str; 5] = ["workflows", "components", "executors", "task_data_filters", "task_result_filters"];
 
+/// The aggregator that warns of every site for which it has no weight, and the part of it that does.
+const AGGREGATOR: &str = "InTimeAccumulateWeightedAggregator";
+const WARNS: &str = "DXOAggregator";
+
 /// What the job of this meta and content does on these sites.
 pub(super) fn plan(meta: &JobMeta, content: &JobContent, sites: &[String]) -> RunPlan {
     let server_app = app_of(meta, content, SERVER_SITE);
     let config = server_app.and_then(|app| app.server_config.as_ref());
     let mut plan = RunPlan::new(workflows(config));
+    plan.warns = config.filter(|config| has_unweighted_aggregator(config)).map(|_| WARNS.to_owned());
     if let Some((app, config)) = server_app.zip(config)
         && let Some(missing) = missing_class(config, &app.custom_classes)
     {
@@ -51,6 +56,14 @@ fn app_of<'a>(meta: &JobMeta, content: &'a JobContent, participant: &str) -> Opt
         participants(entry).is_ok_and(|sites| sites.iter().any(|site| *site == participant || is_all_sites(site)))
     })?;
     content.apps.get(app)
+}
+
+fn has_unweighted_aggregator(config: &Value) -> bool {
+    let components = config.get("components").and_then(Value::as_array);
+    components.into_iter().flatten().any(|component| {
+        let is_aggregator = class_path(component).is_some_and(|path| path.rsplit('.').next() == Some(AGGREGATOR));
+        is_aggregator && component.get("args").and_then(|args| args.get("aggregation_weights")).is_none()
+    })
 }
 
 fn workflows(config: Option<&Value>) -> Vec<Workflow> {

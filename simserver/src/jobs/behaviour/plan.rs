@@ -86,6 +86,8 @@ pub struct RunPlan {
     pub ending: Ending,
     /// Sites that take part and never answer a question about it.
     pub silent_sites: BTreeSet<String>,
+    /// The class on the server that warns of what sites send, in each of the first rounds.
+    pub warns: Option<String>,
     /// Lines for the server's log, with the time since the start.
     pub log: Vec<(Duration, String)>,
     /// Files that it leaves in the workspace, by path.
@@ -102,6 +104,7 @@ impl RunPlan {
             running_time: None,
             ending: Ending::Completed,
             silent_sites: BTreeSet::new(),
+            warns: None,
             log: Vec::new(),
             results: BTreeMap::new(),
         }

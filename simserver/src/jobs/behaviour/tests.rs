@@ -78,24 +78,48 @@ fn rules_change_the_jobs_they_fit() {
     assert_eq!(failing.ending.site_errors(), [("site-2", "ValueError: no")]);
 }
 
+fn report_of<'a>(plan: &'a RunPlan, sites: &'a [String], elapsed: Duration) -> RunReport<'a> {
+    let started = Moment::from_unix(Duration::from_secs(1_795_671_400));
+    RunReport { job_id: ID, project: "example_project", started, offset: Offset::UTC, plan, sites, elapsed }
+}
+
 #[test]
 fn statistics_have_the_recorded_shape() {
     let plan = plan_with(long(), Vec::new());
     let sites = ["site-1".to_owned(), "site-2".to_owned()];
-    let report = RunReport { job_id: ID, plan: &plan, sites: &sites, elapsed: Duration::from_secs(5) };
+    let report = report_of(&plan, &sites, Duration::from_secs(5));
     let all = ["site-2", "site-1", "site-3"];
     let stats = RunReport::gather(Some(report.server_stats()), all, |site| report.site_stats(site));
     let recorded = &flare_fixtures::reply("show_stats.running.all").reply["data"][0]["data"];
     assert_eq!(Value::Object(stats).to_string(), recorded.to_string());
-    let errors = RunReport::gather(Some(report.server_errors(false)), all, |site| report.site_errors(site, false));
+    let errors = RunReport::gather(Some(report.server_errors(None)), all, |site| report.site_errors(site, None));
     let recorded = &flare_fixtures::reply("show_errors.running.all").reply["data"][0]["data"];
     assert_eq!(Value::Object(errors).to_string(), recorded.to_string());
 }
 
 #[test]
+fn a_warning_says_what_a_real_one_does() {
+    let plan = RunPlan { warns: Some("DXOAggregator".to_owned()), ..plan_with(long(), Vec::new()) };
+    let sites = ["site-1".to_owned()];
+    let errors = report_of(&plan, &sites, Duration::from_secs(8)).server_errors(None);
+    let text = errors["DXOAggregator"]["warning"].as_str().unwrap();
+    let start = format!(
+        "2026-11-26 05:36:47: [identity=example_project, run={ID}, wf=scatter_and_gather, peer=site-1, peer_run={ID}, \
+         peer_rc=OK, task_name=train, task_id="
+    );
+    assert!(text.starts_with(&start), "{text}");
+    let end = "]: Aggregation_weight missing for site-1 and set to default value, 1.0 This kind of message will show 10 times at most.";
+    assert!(text.ends_with(end), "{text}");
+    assert_eq!(
+        report_of(&plan, &sites, Duration::from_secs(8)).server_errors(Some(Duration::from_secs(7))),
+        "No Error"
+    );
+}
+
+#[test]
 fn a_silent_site_ends_the_list() {
     let plan = plan_with(long(), vec![Rule::named("*").silent_at("site-2")]);
-    let report = RunReport { job_id: ID, plan: &plan, sites: &[], elapsed: Duration::ZERO };
+    let report = report_of(&plan, &[], Duration::ZERO);
     let stats = RunReport::gather(None, ["site-1", "site-2", "site-3"], |site| report.site_stats(site));
     assert_eq!(Value::Object(stats), json!({"site-1": {}, "site-2": "invalid_reply"}));
 }

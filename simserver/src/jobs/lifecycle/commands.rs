@@ -11,7 +11,7 @@ use super::answers::{Aborted, Deleted, DownloadFile, IdRefusal, NotDone, SubmitR
 use super::run::Phase;
 use crate::jobs::behaviour::RunReport;
 use crate::jobs::content::JobContent;
-use crate::jobs::definition::{JobDefinition, Refusal};
+use crate::jobs::definition::{JobDefinition, Refusal, SERVER_SITE};
 use crate::jobs::meta::{JobMeta, JobStatus, Submission};
 use crate::jobs::python::{ExceptionClass, PythonError, is_truthy};
 use crate::jobs::store::{ListQuery, Listing, StoredJob};
@@ -244,19 +244,20 @@ impl<H: Clone> Jobs<H> {
     #[must_use]
     pub fn errors(&self, job_id: &str, server: bool, sites: &[&str], now: Moment) -> Option<JsonObject> {
         let report = self.report(job_id, now)?;
-        let was_reset = |name: &str| self.runs.get(job_id).is_some_and(|run| run.reset.contains(name));
-        let of_server = server.then(|| report.server_errors(was_reset("server")));
-        Some(RunReport::gather(of_server, sites.iter().copied(), |site| report.site_errors(site, was_reset(site))))
+        let reset = |name: &str| self.runs.get(job_id).and_then(|run| run.reset.get(name)).copied();
+        let of_server = server.then(|| report.server_errors(reset(SERVER_SITE)));
+        Some(RunReport::gather(of_server, sites.iter().copied(), |site| report.site_errors(site, reset(site))))
     }
 
     /// `reset_errors`, in the same way; every site says OK, also one that does not take part.
-    pub fn reset_errors(&mut self, job_id: &str, server: bool, sites: &[&str]) -> Option<JsonObject> {
-        let run = self.runs.get_mut(job_id).filter(|run| run.started().is_some())?;
+    pub fn reset_errors(&mut self, job_id: &str, server: bool, sites: &[&str], now: Moment) -> Option<JsonObject> {
+        let run = self.runs.get_mut(job_id)?;
+        let elapsed = now.since(run.started()?);
         let of_server = server.then(|| {
-            run.reset.insert("server".to_owned());
+            run.reset.insert(SERVER_SITE.to_owned(), elapsed);
             Value::from(format!("reset the server error stats for job: {job_id}"))
         });
-        run.reset.extend(sites.iter().map(|site| (*site).to_owned()));
+        run.reset.extend(sites.iter().map(|site| ((*site).to_owned(), elapsed)));
         if self.settings.mutants.has(Mutant::ResetErrorsIgnored) {
             run.reset.clear();
         }
@@ -268,6 +269,6 @@ impl<H: Clone> Jobs<H> {
 
     fn report(&self, job_id: &str, now: Moment) -> Option<RunReport<'_>> {
         let run = self.runs.get(job_id).filter(|run| run.started().is_some())?;
-        Some(run.report(now))
+        Some(run.report(now, &self.settings))
     }
 }

@@ -1,11 +1,12 @@
 //! A job between its deployment and its end.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flare_wire::Moment;
 use serde_json::Value;
 
+use super::JobSettings;
 use crate::jobs::behaviour::{Ending, RunPlan, RunReport};
 use crate::jobs::meta::JobStatus;
 use crate::jobs::scheduler::Assignment;
@@ -28,8 +29,8 @@ pub(super) struct Run {
     pub(super) sites: Vec<String>,
     pub(super) plan: RunPlan,
     pub(super) phase: Phase,
-    /// Participants whose errors were reset.
-    pub(super) reset: BTreeSet<String>,
+    /// Participants whose errors were reset, and how long after the start.
+    pub(super) reset: BTreeMap<String, Duration>,
 }
 
 impl Run {
@@ -65,9 +66,17 @@ impl Run {
         }
     }
 
-    pub(super) fn report(&self, now: Moment) -> RunReport<'_> {
-        let elapsed = self.started().map_or(Duration::ZERO, |started| now.since(started));
-        RunReport { job_id: &self.job_id, plan: &self.plan, sites: &self.sites, elapsed }
+    pub(super) fn report<'a>(&'a self, now: Moment, settings: &'a JobSettings) -> RunReport<'a> {
+        let started = self.started().unwrap_or(now);
+        RunReport {
+            job_id: &self.job_id,
+            project: &settings.project,
+            started,
+            offset: settings.offset,
+            plan: &self.plan,
+            sites: &self.sites,
+            elapsed: now.since(started),
+        }
     }
 
     /// GPUs that it holds on a site.

@@ -147,7 +147,7 @@ impl<H: Clone> Jobs<H> {
             sites,
             plan,
             phase: Phase::Starting { at },
-            reset: std::collections::BTreeSet::new(),
+            reset: std::collections::BTreeMap::new(),
         };
         self.runs.insert(ready.job_id, run);
     }

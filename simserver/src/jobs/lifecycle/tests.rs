@@ -459,12 +459,38 @@ fn errors_show_until_they_are_reset() {
     bench.pass_time(8.0);
     let errors = bench.jobs.errors(&id, true, &["site-1"], bench.now).unwrap();
     assert_eq!(errors["server"], json!({"ScatterAndGather": {"exception": "ValueError: no"}}));
-    let reset = bench.jobs.reset_errors(&id, true, &["site-2", "site-1", "site-3"]).unwrap();
+    let reset = bench.jobs.reset_errors(&id, true, &["site-2", "site-1", "site-3"], bench.now).unwrap();
     let recorded = &flare_fixtures::reply("reset_errors.running.all");
     let old_id = recorded.command.as_deref().unwrap().split(' ').nth(1).unwrap();
     let expected = recorded.reply["data"][0]["data"].to_string().replace(old_id, &id);
     assert_eq!(Value::Object(reset).to_string(), expected);
     assert_eq!(bench.jobs.errors(&id, true, &[], bench.now).unwrap()["server"], "No Error");
+}
+
+#[test]
+fn an_aggregator_without_weights_warns_in_its_first_rounds_and_again_after_a_reset() {
+    let mut bench = Bench::new();
+    let aggregator =
+        "nvflare.app_common.aggregators.intime_accumulate_model_aggregator.InTimeAccumulateWeightedAggregator";
+    let config = json!({
+        "workflows": [{"name": "ScatterAndGather", "args": {"num_rounds": 100}}],
+        "components": [{"id": "aggregator", "path": aggregator, "args": {}}],
+    });
+    let job = JobFolder::hello("j").app_file("config/config_fed_server.json", config.to_string().as_bytes());
+    let id = bench.submit(&job);
+    bench.until(&id, JobStatus::Running);
+    let warns = |bench: &Bench| bench.jobs.errors(&id, true, &[], bench.now).unwrap()["server"] != "No Error";
+    assert!(!warns(&bench), "before the first round has ended");
+    bench.pass_time(8.0);
+    assert!(warns(&bench));
+    bench.jobs.reset_errors(&id, true, &[], bench.now).unwrap();
+    assert!(!warns(&bench), "after a reset");
+    bench.pass_time(2.0);
+    assert!(warns(&bench), "in the next round");
+    bench.pass_time(60.0);
+    bench.jobs.reset_errors(&id, true, &[], bench.now).unwrap();
+    bench.pass_time(60.0);
+    assert!(!warns(&bench), "after many rounds");
 }
 
 #[test]
