@@ -1,5 +1,5 @@
 //! What an observer of a session sees.
-#![allow(clippy::unwrap_used, reason = "what goes wrong fails the test")]
+#![expect(clippy::unwrap_used, reason = "what goes wrong fails the test")]
 
 use std::sync::{Arc, Mutex};
 

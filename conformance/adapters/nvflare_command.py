@@ -82,7 +82,8 @@ def checked(envelope: dict, area: str):
     if envelope.get("status") == "ok":
         return envelope.get("data")
     code, message, data = envelope.get("error_code"), envelope.get("message", ""), envelope.get("data") or {}
-    if code in STUDY_CODES or (area == "study" and code == "INVALID_ARGS" and "usage" not in data):
+    # What the command refuses by itself it tells by its options.
+    if code in STUDY_CODES or (area == "study" and code == "INVALID_ARGS" and "usage" not in data and "--" not in message):
         raise Failed("CommandError", message, code)
     kind = KINDS.get(code, "InternalError")
     if code == "AUTH_FAILED" and "authoriz" in message.lower():
@@ -111,10 +112,10 @@ def options(arguments: dict, **flags: str) -> list[str]:
 def site_of(arguments: dict) -> str:
     """One word for whom it is for, where the API has a type and names."""
     kind, names = arguments.get("target_type"), arguments.get("targets") or []
-    if kind in ("all", "server") or not isinstance(kind, str):
-        return str(kind)
-    if kind != "client":
+    if kind in ("all", "server"):
         return kind
+    if kind != "client":
+        raise Unsupported("the command has no types of targets")
     if len(names) != 1:
         raise Unsupported("the command takes one site")
     return names[0]

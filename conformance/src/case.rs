@@ -21,6 +21,7 @@ pub struct Case {
     requirements: Vec<&'static str>,
     needs: Vec<Need>,
     time_limit: Duration,
+    waits: Duration,
     risk: Risk,
     changes: &'static str,
     exercises: Vec<&'static str>,
@@ -42,6 +43,7 @@ impl Case {
             requirements: Vec::new(),
             needs: Vec::new(),
             time_limit: DEFAULT_TIME_LIMIT,
+            waits: Duration::ZERO,
             risk: Risk::Read,
             changes: "",
             exercises: Vec::new(),
@@ -68,6 +70,18 @@ impl Case {
     pub fn within(mut self, time_limit: Duration) -> Self {
         self.time_limit = time_limit;
         self
+    }
+
+    /// Says that the case does nothing but wait for so long: such cases begin first, so that others run meanwhile.
+    #[must_use]
+    pub(crate) fn waiting(mut self, time: Duration) -> Self {
+        self.waits = time;
+        self
+    }
+
+    /// How long it waits.
+    pub(crate) const fn waits(&self) -> Duration {
+        self.waits
     }
 
     /// The id, by which reports and known-failing lists name the case.

@@ -27,6 +27,7 @@ use crate::report::{self, Rendered, ReportArguments, RunFacts, Shard, replace_fi
 use crate::requirement::{self, Requirement, Standing};
 use crate::seeds::{self, SeedsArguments};
 use crate::trace::{self, TraceArguments};
+use crate::transcripts::{self, RecordArguments, ReplayArguments};
 use crate::{
     Case, CaseResult, Exit, KnownFailing, Level, Manifest, Report, Risk, Runner, Target, Transcripts, dry_run, suites,
 };
@@ -78,6 +79,10 @@ enum Command {
     Matrix(MatrixArguments),
     /// Run the suite on simulators that each have one rule broken: a case has to fail on every one.
     Mutants(MutantsArguments),
+    /// Record what a real server says to the cases, for `replay`.
+    Record(RecordArguments),
+    /// Play recordings: our client on the recorded server, and the recorded client on the simulator.
+    Replay(ReplayArguments),
     /// Test any client: a process that speaks JSON lines, with the simulator as referee (docs/client-protocol.md).
     Client(ClientArguments),
     /// Our own client as the one that `client` tests.
@@ -140,8 +145,9 @@ struct RunArguments {
     known_failing: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-struct Selection {
+/// Which cases.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Selection {
     /// Only cases whose id matches (`session.*`); may be given several times.
     #[arg(long = "case", value_name = "GLOB")]
     cases: Vec<String>,
@@ -221,6 +227,14 @@ pub fn main(arguments: Arguments) -> Exit {
         },
         Command::Matrix(arguments) => runtime.block_on(until_interrupted(matrix(arguments))),
         Command::Mutants(arguments) => runtime.block_on(until_interrupted(judged(arguments))),
+        Command::Record(arguments) => runtime.block_on(until_interrupted(async {
+            let ended = transcripts::record(&arguments, &mut io::stdout()).await;
+            ended.unwrap_or_else(|(exit, error)| complain(exit, error.as_ref()))
+        })),
+        Command::Replay(arguments) => runtime.block_on(until_interrupted(async {
+            let ended = transcripts::replay(&arguments, default_jobs(), &mut io::stdout()).await;
+            ended.unwrap_or_else(|(exit, error)| complain(exit, error.as_ref()))
+        })),
         Command::Client(arguments) => runtime.block_on(until_interrupted(async {
             let ended = clients::run(&arguments, &mut io::stdout()).await;
             ended.unwrap_or_else(|(exit, error)| complain(exit, error.as_ref()))
@@ -324,7 +338,8 @@ async fn run(arguments: RunArguments) -> Exit {
     };
     let jobs = arguments.jobs.unwrap_or_else(default_jobs);
     let time_limit = arguments.time_limit.map(Duration::from_secs);
-    let runner = Runner { jobs, time_limit, known, seed: arguments.seed, transcripts: arguments.transcripts };
+    let (seed, transcripts) = (arguments.seed, arguments.transcripts);
+    let runner = Runner { jobs, time_limit, known, seed, transcripts };
 
     let mut facts = RunFacts::now();
     facts.jobs = jobs.get();
@@ -392,7 +407,8 @@ fn default_jobs() -> NonZeroUsize {
 }
 
 fn list(arguments: &ListArguments) -> Exit {
-    let cases = match arguments.selection.select() {
+    let all = suites::all().into_iter().chain(clients::catalogue()).collect();
+    let cases = match arguments.selection.of(all) {
         Ok(cases) => cases,
         Err(error) => return complain(Exit::Usage, &error),
     };
@@ -432,12 +448,16 @@ fn list_requirements(out: &mut impl Write) -> io::Result<()> {
 
 impl Selection {
     /// What was asked for, for reports.
-    fn words(&self) -> Vec<String> {
+    pub(crate) fn words(&self) -> Vec<String> {
         self.cases.iter().cloned().chain(self.levels.iter().map(ToString::to_string)).collect()
     }
 
-    fn select(&self) -> Result<Vec<Case>, globset::Error> {
-        let mut cases = suites::all();
+    pub(crate) fn select(&self) -> Result<Vec<Case>, globset::Error> {
+        self.of(suites::all())
+    }
+
+    /// Those of `cases` that were asked for.
+    pub(crate) fn of(&self, mut cases: Vec<Case>) -> Result<Vec<Case>, globset::Error> {
         if !self.cases.is_empty() {
             let globs = self.globs()?;
             cases.retain(|case| globs.is_match(case.id()));

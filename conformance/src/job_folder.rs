@@ -33,6 +33,13 @@ impl JobFolder {
         Self::new(name, sites, 1)?.with_file("app/config/config_fed_server.json", config.to_string().as_bytes())
     }
 
+    /// A job whose site configuration names a class that does not exist.
+    pub(crate) fn failing_at_sites(name: &str, sites: &[&str]) -> CaseResult<Self> {
+        let executor = json!({"path": "conformance.no.such.Executor", "args": {}});
+        let config = json!({"format_version": 2, "executors": [{"tasks": ["train"], "executor": executor}]});
+        Self::new(name, sites, 1)?.with_file("app/config/config_fed_client.json", config.to_string().as_bytes())
+    }
+
     /// A job that is stored and never starts: it asks for more sites than there are.
     pub(crate) fn waiting(name: &str) -> CaseResult<Self> {
         Self::new(name, &[], 1)?

@@ -29,6 +29,7 @@
 //! | `progress` | what is seen of a run while it goes on |
 //! | `methods` | the documented methods, and a table of what cases say about each |
 //! | `clients` | any client as the one under test, and the simulator as referee |
+//! | `transcripts` | recordings of real servers, and playing them |
 //! | `raw` | a peer that speaks the wire by hand |
 //! | `real` | bring a real federation up, and take it down (Linux) |
 //! | [`suites`] | the cases |
@@ -70,6 +71,7 @@ mod state;
 pub mod suites;
 mod target;
 mod trace;
+mod transcripts;
 
 pub use case::{Case, DEFAULT_TIME_LIMIT};
 pub use context::Context;

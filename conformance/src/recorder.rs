@@ -14,6 +14,8 @@ use crate::report::{Direction, Exchange};
 
 /// Events kept from the beginning of a case: how it logged in.
 const FIRST_EVENTS: usize = 40;
+/// Events kept of a case that is recorded: some hundred times as many as a case has.
+const RECORDED_EVENTS: usize = 20_000;
 /// Events kept from its end: what it stumbled over. A case has some ten events; streams in small pieces have thousands.
 const LAST_EVENTS: usize = 100;
 /// Longer payloads are known by their length only: replies that say something are shorter, longer ones hold jobs.
@@ -26,6 +28,19 @@ const MAX_TEXT: usize = 4 * 1024;
 pub(crate) struct Recorder {
     started: Instant,
     tape: Mutex<Tape>,
+    /// Events kept from the beginning.
+    first: usize,
+}
+
+/// One thing that was said or heard.
+#[derive(Debug, Clone)]
+pub(crate) struct Said {
+    /// On which of the case's connections.
+    pub(crate) connection: String,
+    /// Which way it went.
+    pub(crate) direction: Direction,
+    /// What it was.
+    pub(crate) content: Content,
 }
 
 #[derive(Debug, Default)]
@@ -44,15 +59,32 @@ struct Event {
     content: Content,
 }
 
-#[derive(Debug)]
-enum Content {
+/// A message, or what is none.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
     Message(Headers, Payload),
     Line(String),
 }
 
 impl Recorder {
     pub(crate) fn new() -> Self {
-        Self { started: Instant::now(), tape: Mutex::default() }
+        Self { started: Instant::now(), tape: Mutex::default(), first: FIRST_EVENTS }
+    }
+
+    /// A recorder that leaves nothing out but what is very long.
+    pub(crate) fn of_everything() -> Self {
+        Self { first: RECORDED_EVENTS, ..Self::new() }
+    }
+
+    /// What was kept, as it was: with its secrets.
+    pub(crate) fn said(&self) -> Vec<Said> {
+        let tape = self.tape();
+        let said = |event: &Event| Said {
+            connection: event.connection.clone(),
+            direction: event.direction,
+            content: event.content.clone(),
+        };
+        tape.first.iter().chain(&tape.last).map(said).collect()
     }
 
     /// Forgets everything: the case begins again.
@@ -97,7 +129,7 @@ impl Recorder {
         let at = self.started.elapsed();
         let event = Event { at, connection: connection.to_owned(), direction, content };
         let mut tape = self.tape();
-        if tape.first.len() < FIRST_EVENTS {
+        if tape.first.len() < self.first {
             tape.first.push(event);
             return;
         }

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::scope::{Scope, mixed};
+use crate::transcripts::Tapes;
 use crate::{Case, Context, Finding, KnownFailing, Level, Outcome, Risk, State, Target};
 
 /// How cases are run.
@@ -70,10 +71,16 @@ impl Runner {
     ///
     /// # Cancel safety
     /// Dropping the future aborts the cases that run.
-    pub async fn run(
+    pub async fn run(&self, cases: Vec<Case>, target: &Arc<Target>, progress: impl FnMut(&Outcome)) -> Vec<Outcome> {
+        self.run_recorded(cases, target, None, progress).await
+    }
+
+    /// The same, where `tapes` take everything that cases say and hear.
+    pub(crate) async fn run_recorded(
         &self,
         cases: Vec<Case>,
         target: &Arc<Target>,
+        tapes: Option<&Tapes>,
         mut progress: impl FnMut(&Outcome),
     ) -> Vec<Outcome> {
         let cases: Vec<Arc<Case>> = cases.into_iter().map(Arc::new).collect();
@@ -97,7 +104,7 @@ impl Runner {
                 {
                     let case = &cases[index];
                     let limit = self.time_limit.unwrap_or(Duration::MAX).min(case.time_limit());
-                    let scope = Scope::new(case.id(), self.seed);
+                    let scope = if tapes.is_some() { Scope::recorded } else { Scope::new }(case.id(), self.seed);
                     let work = check(Arc::clone(case), Context::new(Arc::clone(target)), limit, Arc::clone(&scope));
                     let task = running.spawn(Arc::clone(&scope).run(work));
                     started.insert(task.id(), (index, scope, Instant::now()));
@@ -109,6 +116,9 @@ impl Runner {
                 };
                 let (index, scope, since) = started.remove(&task).expect("every task was entered when it was spawned");
                 let level = target.manifest().level(cases[index].id());
+                if let Some(tapes) = tapes {
+                    tapes.keep(cases[index].id(), scope.recorder().said());
+                }
                 let outcome = self.outcome(&cases[index], level, verdict, since.elapsed(), &scope);
                 progress(&outcome);
                 outcomes[index] = Some(outcome);
@@ -134,6 +144,7 @@ impl Runner {
         if let Some(seed) = self.seed {
             order.sort_by_key(|index| mixed(seed, cases[*index].id()));
         }
+        order.sort_by_key(|index| std::cmp::Reverse(cases[*index].waits()));
         order
     }
 
@@ -302,6 +313,9 @@ mod tests {
         assert_eq!(order(Some(1)), order(Some(1)));
         assert_ne!(order(Some(1)), order(Some(2)));
         assert_ne!(order(Some(1)), order(None));
+        let waits = Arc::new(Case::new("a.waits", "waits", |_| async { Ok(()) }).waiting(Duration::from_secs(1)));
+        let cases: Vec<Arc<Case>> = (0..5).map(case).chain([waits]).collect();
+        assert_eq!(Runner::default().order(&cases), [5, 0, 1, 2, 3, 4]);
     }
 
     #[tokio::test]

@@ -28,7 +28,16 @@ pub(crate) struct Scope {
 impl Scope {
     /// The scope of `case` in a run with this seed.
     pub(crate) fn new(case: &str, seed: Option<u64>) -> Arc<Self> {
-        Arc::new(Self { seed: seed.map(|seed| mixed(seed, case)), taken: AtomicU64::new(0), recorder: Recorder::new() })
+        Self::with(case, seed, Recorder::new())
+    }
+
+    /// The same, where everything that is said is kept.
+    pub(crate) fn recorded(case: &str, seed: Option<u64>) -> Arc<Self> {
+        Self::with(case, seed, Recorder::of_everything())
+    }
+
+    fn with(case: &str, seed: Option<u64>, recorder: Recorder) -> Arc<Self> {
+        Arc::new(Self { seed: seed.map(|seed| mixed(seed, case)), taken: AtomicU64::new(0), recorder })
     }
 
     /// What the case has said and heard.
@@ -70,6 +79,11 @@ impl Tap {
             opened_by: scope.as_ref().map(Arc::downgrade).unwrap_or_default(),
             connection: connection.unwrap_or_else(|| who.to_owned()),
         }
+    }
+
+    /// A tap on another connection of the same case.
+    pub(crate) fn of(&self, connection: String) -> Self {
+        Self { opened_by: self.opened_by.clone(), connection }
     }
 
     /// Keeps a frame.

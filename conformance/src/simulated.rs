@@ -1,10 +1,12 @@
 //! The in-process simulator as a target.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use flare_simserver::pki::{KeyPool, KeySource};
 use flare_simserver::project::{Project, ProjectError, Role as SimRole, Scheme};
-use flare_simserver::{ClockMode, Mutant, SimServer};
+use flare_simserver::{ClockMode, Mutant, SimServer, SimServerBuilder};
 use tempfile::TempDir;
 
 use crate::finding::chain;
@@ -13,6 +15,9 @@ use crate::{CaseResult, Finding, Role};
 
 /// How much faster than real the simulated time passes: a job that runs for a quarter of a minute takes half a second.
 const SPEED: f64 = 25.0;
+
+/// The federation that recordings are made with.
+const TWO_ORGS: &str = include_str!("../projects/two-orgs.yml");
 
 /// Organisation of the server.
 const OWN_ORG: &str = "hospital";
@@ -43,14 +48,34 @@ impl Simulator {
     }
 
     async fn with_clock(scheme: &str, mutant: Option<Mutant>, clock: ClockMode, speed: f64) -> CaseResult<Self> {
+        let change =
+            |builder: SimServerBuilder| mutant.into_iter().fold(builder.clock(clock), SimServerBuilder::mutant);
+        Self::of(project(), scheme, speed, change).await
+    }
+
+    /// A simulator of the federation that recordings are made with.
+    pub(crate) async fn of_two_orgs(
+        scheme: &str,
+        change: impl FnOnce(SimServerBuilder) -> SimServerBuilder,
+    ) -> CaseResult<Self> {
+        let clocked = |builder: SimServerBuilder| change(builder.clock(ClockMode::Scaled(SPEED)));
+        Self::of(Project::from_yaml(TWO_ORGS), scheme, SPEED, clocked).await
+    }
+
+    async fn of(
+        project: Result<Project, ProjectError>,
+        scheme: &str,
+        speed: f64,
+        change: impl FnOnce(SimServerBuilder) -> SimServerBuilder,
+    ) -> CaseResult<Self> {
         let failed =
             |error: &(dyn std::error::Error + 'static)| Finding::harness(format!("simulator: {}", chain(error)));
         let scheme = [Scheme::Http, Scheme::Tcp, Scheme::Grpc].into_iter().find(|known| known.as_str() == scheme);
         let scheme = scheme.ok_or_else(|| Finding::harness("the simulator does not speak this transport"))?;
         let workspace = TempDir::new().map_err(|error| failed(&error))?;
-        let project = project().map_err(|error| failed(&error))?.with_scheme(scheme);
-        let builder = SimServer::builder().project(project).workspace(workspace.path()).clock(clock);
-        let builder = mutant.into_iter().fold(builder, flare_simserver::SimServerBuilder::mutant);
+        let project = project.map_err(|error| failed(&error))?.with_scheme(scheme);
+        let builder = SimServer::builder().project(project).workspace(workspace.path()).keys(keys());
+        let builder = change(builder);
         let server = builder.start().await.map_err(|error| failed(&error))?;
         Ok(Self { server, speed, _workspace: workspace })
     }
@@ -81,6 +106,12 @@ impl Simulator {
     pub(crate) fn skip_time(&self, time: Duration) {
         self.server.skip_time(time);
     }
+}
+
+/// The keys of all simulators of this process, root keys included: making them is most of what a simulator costs.
+pub(crate) fn keys() -> KeySource {
+    static KEYS: LazyLock<KeyPool> = LazyLock::new(KeyPool::new);
+    KeySource::Pool(KEYS.clone())
 }
 
 /// None of these names occurs in a recording of a real server: what is compared with one shows that names are

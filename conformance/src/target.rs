@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use flare_client::{Session, StartupKit, Targets};
-use flare_simserver::Mutant;
+use flare_simserver::{Mutant, SimServerBuilder};
 use flare_wire::fobs;
 use flare_wire::msgpack::{Value, field};
 use tokio::sync::Mutex;
@@ -56,6 +56,21 @@ impl Target {
         let simulator = Simulator::start(scheme, mutant).await?;
         let target = Self::open("simulated", "in-process simulator".to_owned(), &simulator.kits()?).await?;
         Ok(Self { simulator: Some(simulator), mutant, allowed: Risk::ALL.into(), ..target })
+    }
+
+    /// A simulator of the federation that recordings are made with, of this release as far as cases are told.
+    ///
+    /// # Errors
+    /// [`TargetError`] when it cannot be started.
+    pub(crate) async fn of_two_orgs(
+        scheme: &str,
+        release: &str,
+        change: impl FnOnce(SimServerBuilder) -> SimServerBuilder,
+    ) -> Result<Self, TargetError> {
+        let simulator = Simulator::of_two_orgs(scheme, change).await?;
+        let mut target = Self::open("simulated", "recorded federation".to_owned(), &simulator.kits()?).await?;
+        target.description.version = Some(release.to_owned());
+        Ok(Self { simulator: Some(simulator), allowed: Risk::ALL.into(), ..target })
     }
 
     /// The deployment that the kits in `folder` lead to. It is asked for its identity and release.
@@ -194,6 +209,16 @@ impl Target {
         self.admin(Who::PROJECT_ADMIN).or_else(|| self.kits.admins().first())
     }
 
+    /// The kits of all administrators.
+    pub(crate) fn admins(&self) -> &[AdminKit] {
+        self.kits.admins()
+    }
+
+    /// The folder that the kits are in.
+    pub(crate) fn kits_folder(&self) -> &Path {
+        self.kits.folder()
+    }
+
     /// The kit of a site of such an organisation, the first by name when there are several.
     #[must_use]
     pub fn site(&self, home: Home) -> Option<&SiteKit> {
@@ -220,6 +245,11 @@ impl Target {
     /// Takes what a case leaves, to be removed by [`clean_up`](Self::clean_up).
     pub(crate) fn leave_behind(&self, leftover: Leftover) {
         self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).push(leftover);
+    }
+
+    /// Leaves what cases have left: the target ends.
+    pub(crate) fn forget_leftovers(&self) {
+        self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Removes what cases have left.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::manifest::{Manifest, RoleUnderTest};
 use crate::requirement::{Requirement, SeedDocument, Standing};
-use crate::{Case, Release, State, requirement, suites};
+use crate::{Case, Release, State, clients, requirement, suites};
 
 /// Where the reports are, and where the table goes.
 #[derive(Debug, Args)]
@@ -94,7 +94,8 @@ pub(crate) fn write(arguments: &TraceArguments) -> io::Result<()> {
         }
     }
     let registry: Vec<&Requirement> = requirement::all().collect();
-    fs::write(&arguments.output, table(&registry, &suites::all(), &observations))
+    let cases: Vec<Case> = suites::all().into_iter().chain(clients::catalogue()).collect();
+    fs::write(&arguments.output, table(&registry, &cases, &observations))
 }
 
 /// The day that the report tells, or that on which its file was written.
@@ -177,14 +178,12 @@ fn write_figures(text: &mut String, registry: &[&Requirement], cases: &[Case]) {
         let _ = writeln!(text, "* {} sentences of `{}` are covered.", sentences.len(), document.name());
     }
     for set in Manifest::all() {
-        let _ = writeln!(
-            text,
-            "* {} cases of a server count for release {}.",
-            set.size(RoleUnderTest::Server),
-            set.release()
-        );
+        let [server, client] = [RoleUnderTest::Server, RoleUnderTest::Client].map(|role| set.size(role));
+        let release = set.release();
+        let _ = writeln!(text, "* {server} cases of a server and {client} of a client count for release {release}.");
     }
-    let _ = writeln!(text, "* {} cases of a server in all.", cases.len());
+    let of_client = cases.iter().filter(|case| RoleUnderTest::of_case(case.id()) == RoleUnderTest::Client).count();
+    let _ = writeln!(text, "* {} cases of a server and {of_client} of a client in all.", cases.len() - of_client);
 }
 
 /// The cells of cases and of what was last seen. A requirement counts as seen only where its release, or a later one, ran.

@@ -14,7 +14,7 @@ use super::protocol::Failure;
 use super::wire::Wire;
 use crate::finding::chain;
 use crate::job_folder::JobFolder;
-use crate::simulated::project;
+use crate::simulated::{keys, project};
 use crate::{CaseResult, Finding};
 
 /// How much faster than real the simulated time passes: a short job takes half a second.
@@ -72,6 +72,7 @@ impl Bout {
         let builder = SimServer::builder()
             .project(project)
             .workspace(folder.path().join("workspace"))
+            .keys(keys())
             .clock(ClockMode::Scaled(SPEED))
             .observer(move |observation| observer.observe(observation));
         let (server, client) = tokio::join!(change(builder).start(), Client::start(subject));

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use globset::{Glob, GlobSetBuilder};
 
 use super::cases::all;
 use super::process::Subject;
-use crate::cli::today;
-use crate::manifest::{Manifest, RoleUnderTest};
-use crate::report::{Rendered, RunFacts, replace_file, write_outcome};
-use crate::{Exit, KnownFailing, Report, Runner, Target};
+use crate::cli::{Selection, today};
+use crate::manifest::RoleUnderTest;
+use crate::report::{Rendered, RunFacts, Shard, replace_file, write_outcome};
+use crate::{Case, Exit, KnownFailing, Report, Runner, Target, Transcripts};
 
 /// Clients whose deviations are known, by name and release.
 const KNOWN: &[(&str, &str, &str)] = &[
@@ -27,14 +26,22 @@ const KNOWN: &[(&str, &str, &str)] = &[
 /// Which client, and which cases.
 #[derive(Debug, Args)]
 pub(crate) struct ClientArguments {
-    /// Only cases whose id matches (`client.submit.*`); may be given several times.
-    #[arg(long = "case", value_name = "GLOB")]
-    cases: Vec<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Write the report as JSON to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     #[command(flatten)]
     rendered: Rendered,
+    /// Run only the k-th of n parts of the cases; `report` makes one report from those of all parts.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+    /// Take the order of the cases and their random names from this number.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Which cases get what went over the wire into the report, secrets removed.
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Transcripts::Failed)]
+    transcripts: Transcripts,
     /// How many cases run at the same time; each has a simulator and a process of its own.
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -57,28 +64,26 @@ pub(crate) type Failed = (Exit, Box<dyn Error>);
 /// # Errors
 /// With the exit code, when nothing could be tested or something not be written.
 pub(crate) async fn run(arguments: &ClientArguments, out: &mut impl io::Write) -> Result<Exit, Failed> {
-    let usage = |error: globset::Error| (Exit::Usage, error.into());
-    let mut globs = GlobSetBuilder::new();
-    for glob in &arguments.cases {
-        globs.add(Glob::new(glob).map_err(usage)?);
-    }
-    let globs = globs.build().map_err(usage)?;
     let subject = Arc::new(Subject::new(&arguments.command).map_err(|finding| (Exit::Usage, finding.into()))?);
     let (name, release) = subject.introduce().await.map_err(|finding| (Exit::Target, finding.into()))?;
     let known = arguments.known(&name, &release).map_err(|error| (Exit::File, error))?;
-    let mut cases = all(&subject);
-    cases.retain(|case| arguments.cases.is_empty() || globs.is_match(case.id()));
+    let cases = arguments.selection.of(all(&subject)).map_err(|error| (Exit::Usage, error.into()))?;
+    let in_part = |case: &Case| arguments.shard.is_none_or(|shard| shard.has(case.id()));
+    let cases = cases.into_iter().filter(in_part).collect();
 
     let target = Arc::new(Target::of_client(&name, &release, "http"));
     // A client and its server keep about one processor busy while they say something.
     let jobs = arguments.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let time_limit = arguments.time_limit.map(Duration::from_secs);
-    let runner = Runner { jobs, time_limit, known, ..Runner::default() };
-    let manifest = Manifest::newest();
+    let (seed, transcripts) = (arguments.seed, arguments.transcripts);
+    let runner = Runner { jobs, time_limit, known, seed, transcripts };
+    let manifest = target.manifest();
     let mut facts = RunFacts::now();
     facts.jobs = jobs.get();
     facts.manifest = manifest.release().to_string();
-    facts.selected.clone_from(&arguments.cases);
+    facts.seed = seed;
+    facts.shard = arguments.shard;
+    facts.selected = arguments.selection.words();
     let started = Instant::now();
     let outcomes = runner
         .run(cases, &target, |outcome| {
@@ -109,10 +114,11 @@ impl ClientArguments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::catalogue;
 
     #[test]
     fn the_lists_of_known_deviations_name_existing_cases() {
-        let cases = all(&Arc::new(Subject::new(&["true".to_owned()]).unwrap()));
+        let cases = catalogue();
         for (name, _, text) in KNOWN {
             for (id, _) in KnownFailing::parse(text).unwrap().cases() {
                 assert!(cases.iter().any(|case| case.id() == id), "{name}: {id} is listed but there is no such case");

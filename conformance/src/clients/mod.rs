@@ -30,7 +30,6 @@ mod score;
 mod wire;
 
 pub(crate) use adapter::serve as serve_own_client;
-#[cfg(test)]
-pub(crate) use cases::for_test;
+pub(crate) use cases::catalogue;
 pub(crate) use command::{ClientArguments, run};
 pub(crate) use score::{ScoreArguments, write as write_score};

@@ -53,6 +53,11 @@ impl Subject {
         Ok(Self { program: program.clone(), arguments: arguments.to_vec() })
     }
 
+    /// No client.
+    pub(crate) const fn nobody() -> Self {
+        Self { program: String::new(), arguments: Vec::new() }
+    }
+
     /// Starts it once, to learn who it is.
     ///
     /// # Errors

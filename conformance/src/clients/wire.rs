@@ -15,6 +15,8 @@ use flare_wire::transfer::upload::{self, Piece};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::report;
+use crate::scope::Tap;
 use crate::{CaseResult, Finding};
 
 /// Things seen in one case; beyond this something goes round in circles.
@@ -81,6 +83,8 @@ impl Command {
 #[derive(Debug, Clone)]
 pub(crate) struct Wire {
     seen: Arc<Mutex<Log>>,
+    /// Where the transcript of the case is kept.
+    tap: Tap,
     changed: Arc<watch::Sender<()>>,
 }
 
@@ -94,7 +98,7 @@ struct Log {
 
 impl Wire {
     pub(crate) fn new() -> Self {
-        Self { seen: Arc::default(), changed: Arc::new(watch::Sender::new(())) }
+        Self { seen: Arc::default(), tap: Tap::new("client"), changed: Arc::new(watch::Sender::new(())) }
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -104,6 +108,7 @@ impl Wire {
     /// Takes what the simulator has observed.
     pub(crate) fn observe(&self, observation: Observation<'_>) {
         let connection = observation.connection;
+        self.keep(connection, &observation.event);
         let event = match observation.event {
             ObservedEvent::Opened => Some(Event::Opened),
             ObservedEvent::Closed => Some(Event::Closed),
@@ -140,6 +145,25 @@ impl Wire {
         };
         if let Some(event) = event {
             self.push(connection, event);
+        }
+    }
+
+    /// Keeps what is the client's own doing for the transcript of the case. The client is the subject.
+    fn keep(&self, connection: u64, event: &ObservedEvent<'_>) {
+        if connection <= self.log().own {
+            return;
+        }
+        let tap = self.tap.of(format!("connection {connection}"));
+        match event {
+            ObservedEvent::Opened => tap.line(report::Direction::Event, "the client opened a connection"),
+            ObservedEvent::Frame { direction: Direction::ToServer, frame, .. } => {
+                tap.frame(report::Direction::Received, frame);
+            }
+            ObservedEvent::Frame { direction: Direction::ToClient, frame, .. } => {
+                tap.frame(report::Direction::Sent, frame);
+            }
+            ObservedEvent::Closed => tap.line(report::Direction::Event, "the connection has ended"),
+            _ => {}
         }
     }
 

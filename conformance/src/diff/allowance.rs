@@ -7,7 +7,7 @@ use regex::Regex;
 
 /// Allowances of one command.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Allowances(Vec<Allowance>);
+pub(crate) struct Allowances(Vec<Allowance>);
 
 #[derive(Debug, Clone)]
 struct Allowance {

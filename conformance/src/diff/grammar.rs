@@ -75,7 +75,7 @@ impl Entry {
 }
 
 /// What may differ in the replies of a command.
-pub(super) fn allowances_of(command: &str) -> Allowances {
+pub(crate) fn allowances_of(command: &str) -> Allowances {
     let entry = ENTRIES.iter().find(|entry| entry.name == command);
     entry.map_or_else(Allowances::none, Entry::allowances)
 }

@@ -32,11 +32,13 @@ use clap::Args;
 
 use allowance::Allowances;
 use pair::Pair;
-use references::{References, quoted};
+use references::quoted;
 use script::Step;
 use side::Outcome;
 
+pub(crate) use grammar::allowances_of;
 pub(crate) use matrix::{MatrixArguments, run as matrix};
+pub(crate) use references::{References, VOLATILE, is_moment_member};
 
 use crate::{CaseResult, Finding};
 

@@ -20,7 +20,7 @@ const MAX_QUOTED: usize = 300;
 const PLAUSIBLE_MOMENTS: std::ops::Range<f64> = 1_577_836_800.0..4_102_444_800.0;
 
 /// What is recognised inside any text, in this order.
-static VOLATILE: LazyLock<Regex> = LazyLock::new(|| {
+pub(crate) static VOLATILE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r"(?P<uuid>[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})",
         r"|(?P<moment>\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[+-]\d\d:\d\d|Z)?)",
@@ -36,7 +36,7 @@ const MOMENT_MEMBERS: &[&str] =
 
 /// Which value on the left stands for which on the right.
 #[derive(Debug, Clone, Default)]
-pub(super) struct References {
+pub(crate) struct References {
     to_right: HashMap<String, String>,
     to_left: HashMap<String, String>,
 }
@@ -55,8 +55,17 @@ impl References {
         }
     }
 
+    /// A text of the left side with the ids of the right side.
+    pub(crate) fn translated(&self, text: &str) -> String {
+        let parts = Part::split(text).into_iter().map(|part| match part {
+            Part::Id(id) => self.to_right.get(id).map_or(id, String::as_str),
+            Part::Literal(text) | Part::Moment(text) => text,
+        });
+        parts.collect()
+    }
+
     /// All places where two replies differ, each as a line that begins with its path.
-    pub(super) fn differences(&mut self, left: &Value, right: &Value, allowances: &Allowances) -> Vec<String> {
+    pub(crate) fn differences(&mut self, left: &Value, right: &Value, allowances: &Allowances) -> Vec<String> {
         let mut found = Vec::new();
         self.compare(left, right, allowances, "", &mut found);
         found
@@ -164,7 +173,8 @@ impl References {
     }
 }
 
-fn is_moment_member(path: &str) -> bool {
+/// True when the last member of a path holds a moment.
+pub(crate) fn is_moment_member(path: &str) -> bool {
     path.rsplit('.').next().is_some_and(|member| MOMENT_MEMBERS.contains(&member))
 }
 

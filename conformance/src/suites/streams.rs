@@ -12,6 +12,8 @@ use crate::{Case, CaseResult, Context, Release};
 
 /// `sm__dt` of an error.
 const ERROR: u64 = 6;
+/// After how long a server repeats what is not acknowledged.
+const RETRY: Duration = Duration::from_secs(5);
 /// A small chunk: the command of a case then takes about ten of them.
 const SMALL: usize = 64;
 
@@ -32,9 +34,11 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("stream.duplicates", "repeated chunks count once", duplicates).checks(&["STREAM-CHUNK-003"]),
         Case::new("stream.interleaved", "two streams may be mixed", interleaved).checks(&["STREAM-CHUNK-004"]),
         Case::new("stream.unacknowledged", "a reply that nobody acknowledges is repeated", unacknowledged)
-            .checks(&["STREAM-ACK-002"]),
+            .checks(&["STREAM-ACK-002"])
+            .waiting(RETRY),
         Case::new("stream.acknowledged", "a reply that is acknowledged is not repeated", acknowledged)
-            .checks(&["STREAM-ACK-003"]),
+            .checks(&["STREAM-ACK-003"])
+            .waiting(RETRY),
         Case::new("stream.unknown-channel", "a stream to nobody is refused", unknown_channel)
             .checks(&["STREAM-ERROR-001"]),
         Case::new("stream.too-long", "a stream of more bytes than announced is refused", too_long)

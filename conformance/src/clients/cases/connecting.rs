@@ -18,7 +18,9 @@ use super::{CONNECTION, about, case};
 use crate::clients::bout::{Bout, CHIEF, PATIENCE, SITE};
 use crate::clients::kit_copy::copied;
 use crate::clients::process::{Answer, Subject};
+use crate::clients::wire::Wire;
 use crate::finding::{chain, ensure, ensure_eq};
+use crate::simulated::project;
 use crate::{Case, CaseResult, Finding};
 
 /// The time that is given for what cannot come to a good end.
@@ -248,13 +250,15 @@ async fn silent(subject: Arc<Subject>) -> CaseResult {
 
 async fn other_root(subject: Arc<Subject>) -> CaseResult {
     let mut bout = Bout::open(&subject).await?;
-    let other = SimServer::start().await.map_err(|error| Finding::harness(chain(&error)))?;
-    let root = other.kit("server").or_else(|_| other.all_kits());
-    let root = root.map_err(|error| Finding::harness(chain(&error)))?.join("startup/rootCA.pem");
-    let kit = copied(&bout.kit(CHIEF)?, &bout.folder("kit")?, |_| ())?;
-    std::fs::copy(root, kit.join("startup/rootCA.pem")).map_err(|error| Finding::harness(error.to_string()))?;
+    // The same names and another root. The kit fits together; it only leads elsewhere.
+    let wire = Wire::new();
+    let observer = wire.clone();
+    let builder = SimServer::builder().observer(move |observation| observer.observe(observation));
+    let project = project().map_err(|error| Finding::harness(error.to_string()))?;
+    let other = builder.project(project).start().await.map_err(|error| Finding::harness(chain(&error)))?;
+    let kit = copied(&bout.kit(CHIEF)?, &bout.folder("kit")?, |admin| admin["port"] = other.port().into())?;
     refused(&mut bout, connecting_with(&kit)).await?;
-    ensure_eq!(bout.wire.frames_in(), 0, "frames that the client has sent to a server that it cannot trust");
+    ensure_eq!(wire.frames_in(), 0, "frames that the client has sent to a server that it cannot trust");
     other.shutdown().await;
     Ok(())
 }

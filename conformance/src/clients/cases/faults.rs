@@ -262,6 +262,7 @@ fn no_answer(bout: &Bout) -> Vec<FaultGuard> {
 
 async fn submit_reply_lost(subject: Arc<Subject>) -> CaseResult {
     let mut bout = Bout::connected(&subject).await?;
+    bout.needs_sessions()?;
     let job = JobFolder::waiting("referee-lost")?;
     let lost = no_answer(&bout);
     let answer = bout.call("submit_job", json!({"job_definition_path": job.path()})).await?;
@@ -287,6 +288,7 @@ async fn submit_token_reply_lost(subject: Arc<Subject>) -> CaseResult {
 
 async fn clone_reply_lost(subject: Arc<Subject>) -> CaseResult {
     let (mut bout, id) = prepared(&subject, Setting::Waiting).await?;
+    bout.needs_sessions()?;
     let lost = no_answer(&bout);
     let answer = bout.call("clone_job", json!({"job_id": id})).await?;
     drop(lost);
@@ -298,6 +300,7 @@ async fn clone_reply_lost(subject: Arc<Subject>) -> CaseResult {
 
 async fn delete_reply_lost(subject: Arc<Subject>) -> CaseResult {
     let (mut bout, id) = prepared(&subject, Setting::Finished).await?;
+    bout.needs_sessions()?;
     let lost = no_answer(&bout);
     let answer = bout.call("delete_job", json!({"job_id": id})).await?;
     drop(lost);
@@ -308,6 +311,7 @@ async fn delete_reply_lost(subject: Arc<Subject>) -> CaseResult {
 
 async fn read_reply_lost(subject: Arc<Subject>) -> CaseResult {
     let (mut bout, id) = prepared(&subject, Setting::Waiting).await?;
+    bout.needs_sessions()?;
     let lost = no_answer(&bout);
     let answer = bout.call("list_jobs", json!({})).await?;
     drop(lost);
@@ -374,6 +378,7 @@ async fn site_silent(subject: Arc<Subject>) -> CaseResult {
 
 async fn slow_reply(subject: Arc<Subject>) -> CaseResult {
     let (mut bout, id) = prepared(&subject, Setting::Waiting).await?;
+    bout.needs_sessions()?;
     let _late = next_answer(&bout, |fault| fault.delay(Duration::from_secs(2)));
     let jobs = bout.value("list_jobs", json!({})).await?;
     ensure_eq!(jobs[0]["job_id"], Value::from(id), "the job in the list");
@@ -432,6 +437,7 @@ async fn session_expired(subject: Arc<Subject>) -> CaseResult {
 
 async fn session_inactive(subject: Arc<Subject>) -> CaseResult {
     let mut bout = Bout::connected(&subject).await?;
+    bout.needs_sessions()?;
     bout.value("list_jobs", json!({})).await?;
     // The announcement is lost, so that the client finds out by the next command.
     let _lost = bout.server.inject(Fault::on(Direction::ToClient).on_topic("SESSION_EXPIRED").drop_frame());

@@ -192,6 +192,9 @@ async fn grep(context: Context) -> CaseResult {
     ensure_eq!(words(&found), matching, "grep");
     let found = session.grep_target(&Target::Server, &ShellOptions::new("-i")?, "SSL_", &file).await?;
     ensure_eq!(words(&found), matching, "grep -i");
+    let upper: Vec<&str> = text.lines().filter(|line| line.contains("SSL_")).collect();
+    let found = session.grep_target(&Target::Server, &ShellOptions::none(), "SSL_", &file).await?;
+    ensure_eq!(words(&found), upper, "grep of upper case");
     let numbered: Vec<String> = text
         .lines()
         .zip(1..)

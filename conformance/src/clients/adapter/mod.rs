@@ -2,20 +2,23 @@
 //!
 //! Every request is a task of its own, so that calls run beside each other.
 
+mod arguments;
+mod values;
+
 use std::collections::HashMap;
 use std::io::{self, BufRead as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use flare_client::{
-    Error, ErrorKind, FileName, FolderPath, JobId, JobMeta, JobQuery, JobStatus, JobSummary, LogConfig, LogFile,
-    LogTarget, MonitorOptions, MonitorReturnCode, ServerStatus, Session, ShellOptions, SiteInfo, SiteName, StartupKit,
-    StudyName, StudySites, SubmitToken, SystemChange, Target, Targets,
+    Error, ErrorKind, FolderPath, LogConfig, MonitorReturnCode, Session, StartupKit, StudyName, SubmitToken,
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use self::arguments::{Arguments, wrong};
+use self::values::{change, meta, site, study, summary, time, word};
 use super::protocol::{Callback, Failure, Hello, Line, Request, VERSION};
 use crate::finding::chain;
 use crate::methods;
@@ -422,223 +425,4 @@ async fn others(session: &Session, call: &str, arguments: &Arguments<'_>) -> Out
         }
         _ => return Err(Problem::Unsupported(format!("no call {call}"))),
     })
-}
-
-// ---- arguments ---------------------------------------------------------------------------------------------------
-
-struct Arguments<'a>(&'a Value);
-
-fn wrong(name: &str) -> Problem {
-    Problem::Failed(Failure {
-        kind: "InvalidArgumentError".to_owned(),
-        message: format!("{name} is missing or of the wrong type"),
-        code: None,
-        job_id: None,
-    })
-}
-
-impl<'a> Arguments<'a> {
-    fn given(&self, name: &str) -> Option<&'a Value> {
-        self.0.get(name).filter(|value| !value.is_null())
-    }
-
-    fn optional(&self, name: &str) -> Result<Option<&'a str>, Problem> {
-        self.given(name).map(|value| value.as_str().ok_or_else(|| wrong(name))).transpose()
-    }
-
-    fn text(&self, name: &str) -> Result<&'a str, Problem> {
-        self.optional(name)?.ok_or_else(|| wrong(name))
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, Problem> {
-        self.given(name).map_or(Ok(false), |value| value.as_bool().ok_or_else(|| wrong(name)))
-    }
-
-    /// A time in seconds; zero and below are for the caller of the library to refuse, as far as types let them through.
-    fn seconds(&self, name: &str) -> Result<Option<Duration>, Problem> {
-        let read = |value: &Value| value.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        self.given(name).map(|value| read(value).ok_or_else(|| wrong(name))).transpose()
-    }
-
-    fn texts(&self, name: &str) -> Result<Option<Vec<&'a str>>, Problem> {
-        let Some(value) = self.given(name) else { return Ok(None) };
-        let items = value.as_array().ok_or_else(|| wrong(name))?;
-        items.iter().map(|item| item.as_str().ok_or_else(|| wrong(name))).collect::<Result<_, _>>().map(Some)
-    }
-
-    fn job(&self) -> Result<JobId, Problem> {
-        Ok(JobId::new(self.text("job_id")?)?)
-    }
-
-    fn study(&self) -> Result<StudyName, Problem> {
-        Ok(StudyName::new(self.text("study")?)?)
-    }
-
-    fn site(&self, name: &str) -> Result<SiteName, Problem> {
-        Ok(SiteName::new(self.text(name)?)?)
-    }
-
-    fn sites(&self, name: &str) -> Result<Vec<SiteName>, Problem> {
-        let names = self.texts(name)?.unwrap_or_default();
-        Ok(names.into_iter().map(SiteName::new).collect::<Result<_, _>>()?)
-    }
-
-    fn target(&self) -> Result<Target, Problem> {
-        Ok(self.text("target")?.parse()?)
-    }
-
-    fn options(&self) -> Result<ShellOptions, Problem> {
-        Ok(self.optional("options")?.map_or(Ok(ShellOptions::none()), ShellOptions::new)?)
-    }
-
-    fn file(&self) -> Result<FileName, Problem> {
-        Ok(FileName::new(self.text("file")?)?)
-    }
-
-    /// The server, sites, or both, by `target_type` and these names.
-    fn targets(&self, names: &str) -> Result<Targets, Problem> {
-        match self.text("target_type")? {
-            "all" => Ok(Targets::All),
-            "server" => Ok(Targets::Server),
-            "client" => Ok(Targets::Sites(self.sites(names)?)),
-            _ => Err(wrong("target_type")),
-        }
-    }
-
-    /// The same by one word that may be the name of a site.
-    fn log_targets(&self) -> Result<Targets, Problem> {
-        Ok(match self.optional("target")? {
-            None | Some("all") => Targets::All,
-            Some("client") => Targets::all_sites(),
-            Some(name) => name.parse::<Target>()?.into(),
-        })
-    }
-
-    fn waits(&self) -> Result<bool, Problem> {
-        self.given("wait").map_or(Ok(true), |value| value.as_bool().ok_or_else(|| wrong("wait")))
-    }
-
-    fn monitoring(&self) -> Result<MonitorOptions, Problem> {
-        let mut options = MonitorOptions::new();
-        if let Some(timeout) = self.seconds("timeout")? {
-            options = options.timeout(timeout);
-        }
-        if let Some(interval) = self.seconds("poll_interval")? {
-            options = options.poll_interval(interval)?;
-        }
-        Ok(options)
-    }
-
-    fn query(&self) -> Result<JobQuery, Problem> {
-        let mut query = JobQuery::new();
-        if let Some(limit) = self.given("limit") {
-            let limit = limit.as_u64().and_then(|limit| u32::try_from(limit).ok());
-            query = query.limit(limit.ok_or_else(|| wrong("limit"))?);
-        }
-        if let Some(prefix) = self.optional("id_prefix")? {
-            query = query.id_prefix(prefix)?;
-        }
-        if let Some(prefix) = self.optional("name_prefix")? {
-            query = query.name_prefix(prefix)?;
-        }
-        if self.flag("reverse")? {
-            query = query.reverse();
-        }
-        if let Some(token) = self.optional("submit_token")? {
-            query = query.submit_token(SubmitToken::new(token)?);
-        }
-        Ok(query)
-    }
-
-    async fn job_logs(&self, session: &Session) -> Outcome {
-        let mut query = session.get_job_logs(&self.job()?);
-        query = query.target(match self.optional("target")? {
-            None | Some("server") => LogTarget::Server,
-            Some("all") => LogTarget::All,
-            Some(name) => LogTarget::Site(SiteName::new(name)?),
-        });
-        if self.optional("log_file_name")? == Some("log.json") {
-            query = query.file(LogFile::Json);
-        }
-        if let Some(lines) = self.given("tail_lines") {
-            let lines = lines.as_u64().and_then(|lines| usize::try_from(lines).ok());
-            query = query.tail(lines.ok_or_else(|| wrong("tail_lines"))?);
-        }
-        if let Some(text) = self.optional("grep_pattern")? {
-            query = query.grep(text);
-        }
-        let logs = query.await?;
-        Ok(json!({"logs": logs.logs, "unavailable": logs.unavailable}))
-    }
-
-    fn study_sites(&self) -> Result<StudySites, Problem> {
-        match (self.texts("sites")?, self.texts("site_orgs")?) {
-            (Some(sites), None) => Ok(StudySites::sites(sites)?),
-            (None, Some(groups)) => {
-                let mut all: Option<StudySites> = None;
-                for group in groups {
-                    let (org, sites) = group.split_once(':').ok_or_else(|| wrong("site_orgs"))?;
-                    let sites = sites.split(',');
-                    all = Some(match all {
-                        None => StudySites::of_org(org, sites)?,
-                        Some(others) => others.and_org(org, sites)?,
-                    });
-                }
-                all.ok_or_else(|| wrong("site_orgs"))
-            }
-            _ => Err(wrong("sites or site_orgs")),
-        }
-    }
-}
-
-// ---- values ------------------------------------------------------------------------------------------------------
-
-fn time(moment: Option<SystemTime>) -> Option<f64> {
-    moment?.duration_since(SystemTime::UNIX_EPOCH).ok().map(|time| time.as_secs_f64())
-}
-
-fn word(status: &ServerStatus) -> &str {
-    match status {
-        ServerStatus::Stopped => "stopped",
-        ServerStatus::Started => "started",
-        ServerStatus::Other(text) => text,
-        _ => "",
-    }
-}
-
-fn site(site: &SiteInfo) -> Value {
-    json!({"name": site.name, "last_connect_time": time(site.last_connect_time)})
-}
-
-fn summary(job: &JobSummary) -> Value {
-    json!({
-        "job_id": job.job_id,
-        "job_name": job.job_name,
-        "status": job.status.as_ref().map(JobStatus::as_str),
-        "submit_time": job.submit_time,
-        "study": job.study,
-    })
-}
-
-fn meta(job: &JobMeta) -> Value {
-    json!({
-        "job_id": job.job_id,
-        "name": job.name,
-        "job_folder_name": job.job_folder_name,
-        "status": job.status.as_ref().map(JobStatus::as_str),
-        "study": job.study,
-        "submitter_name": job.submitter_name,
-        "submitter_org": job.submitter_org,
-        "submitter_role": job.submitter_role,
-        "submit_time": time(job.submit_time),
-        "cloned_from": job.cloned_from,
-    })
-}
-
-fn study(study: flare_client::Study) -> Value {
-    json!({"name": study.name, "site_orgs": study.site_orgs, "sites": study.sites, "users": study.users})
-}
-
-fn change(said: &SystemChange) -> Value {
-    json!({"client_status": said.site_answers, "server_status": said.server_status})
 }
