@@ -1,5 +1,4 @@
 //! What an observer of a session sees.
-#![expect(clippy::unwrap_used, reason = "what goes wrong fails the test")]
 
 use std::sync::{Arc, Mutex};
 
