@@ -29,16 +29,6 @@ const PAYLOAD: usize = (4 << 20) + 4321;
 /// The same for a download, whose pieces are longer.
 const LARGE: usize = (24 << 20) + 4321;
 
-/// Bytes that do not compress.
-fn payload(len: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        state.to_be_bytes()[0]
-    };
-    (0..len).map(|_| next()).collect()
-}
-
 fn endpoint(address: SocketAddr) -> ServerEndpoint {
     ServerEndpoint::new(address.ip().to_string(), address.port())
 }
@@ -160,7 +150,7 @@ async fn a_job_is_waited_for_through_a_cutover() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_submission_with_a_token_is_made_once_through_a_cutover() {
     let scene = Scene::new().await;
-    let job = JobFolder::new("moved").file("payload.bin", &payload(PAYLOAD));
+    let job = JobFolder::new("moved").file("payload.bin", &job_folder::incompressible(PAYLOAD));
     let (told, mut pieces) = mpsc::unbounded_channel();
     let token = SubmitToken::new("through-a-cutover").unwrap();
     let submission = scene.session.submit_job(job.path()).token(token.clone()).on_progress(move |at| {
@@ -179,7 +169,7 @@ async fn a_submission_with_a_token_is_made_once_through_a_cutover() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_submission_without_a_token_is_not_made_again() {
     let scene = Scene::new().await;
-    let job = JobFolder::new("moved").file("payload.bin", &payload(PAYLOAD));
+    let job = JobFolder::new("moved").file("payload.bin", &job_folder::incompressible(PAYLOAD));
     let (told, mut pieces) = mpsc::unbounded_channel();
     let submission = scene.session.submit_job(job.path()).on_progress(move |at| {
         let _ = told.send(at.transferred);
@@ -196,7 +186,7 @@ async fn a_submission_without_a_token_is_not_made_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_comes_whole_through_a_cutover() {
     let scene = Scene::new().await;
-    let job = JobFolder::new("moved").file("payload.bin", &payload(LARGE));
+    let job = JobFolder::new("moved").file("payload.bin", &job_folder::incompressible(LARGE));
     let job_id = scene.session.submit_job(job.path()).await.unwrap();
     assert!(scene.pair.server().jump_to(&TimerName::JobFinished(job_id.to_string())));
     let (told, mut pieces) = mpsc::unbounded_channel();

@@ -3,24 +3,37 @@
 //! Needs a Python that has nvflare 2.6 with its overseer service; `FLARE_OVERSEER_PYTHON` says which. `.ci/run` sets it.
 #![allow(clippy::unwrap_used, reason = "what goes wrong fails the test")]
 
+#[path = "support/job_folder.rs"]
+mod job_folder;
+
 use std::fs;
+use std::future::IntoFuture;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use flare_client::{JobQuery, OverseerAgent, Session, StartupKit};
+use flare_client::{JobQuery, JobStatus, OverseerAgent, Session, StartupKit};
+use flare_simserver::core::TimerName;
+use flare_simserver::jobs::behaviour::Rule;
 use flare_simserver::pki::{Subject, Validity};
 use flare_simserver::project::Role;
-use flare_simserver::{Restart, SimPair, SimServer};
+use flare_simserver::{ClockMode, Restart, SimPair, SimServer};
 use flare_wire::Moment;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+
+use job_folder::JobFolder;
 
 /// Longest that anything here may take: nothing may hang.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// Three of these are several pieces of a download, so that there is a middle. One alone would be, but a server that is
+/// given a submit token takes no file of more than 10 MiB.
+const PART: usize = (8 << 20) + 4321;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -87,8 +100,10 @@ fn certificates(server: &SimServer, folder: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_follows_the_primary_server_of_a_real_overseer() {
-    let pair = SimPair::start(SimServer::builder()).await.unwrap();
+async fn a_wait_an_upload_and_a_download_follow_the_primary_server_of_a_real_overseer() {
+    let hour = Rule::named("*").running_for(Duration::from_secs(3600));
+    let builder = SimServer::builder().clock(ClockMode::Manual);
+    let pair = SimPair::start(builder.configure(move |config| config.rules = vec![hour.clone()])).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     certificates(pair.server(), folder.path());
     let Some(mut overseer) = Overseer::start(&pair, folder.path()).await else { return };
@@ -101,25 +116,68 @@ async fn a_session_follows_the_primary_server_of_a_real_overseer() {
         .heartbeat_interval(Duration::from_millis(100))
         .start()
         .unwrap();
-    let session = Session::builder(kit)
-        .endpoints(provider)
-        .connect_timeout(LIMIT)
-        .reconnect_timeout(LIMIT)
-        .connect()
-        .await
-        .unwrap();
+    let builder = Session::builder(kit).endpoints(provider).connect_timeout(LIMIT).reconnect_timeout(LIMIT);
+    let session = builder.connect().await.unwrap();
     let before = session.server();
     assert_eq!((before.host(), before.port()), ("localhost", pair.active().port()));
     assert!(before.service_session_id().is_some());
 
-    pair.switch(Restart::Kill).await.unwrap();
-    overseer.promote(pair.active().port()).await;
-    assert!(timeout(LIMIT, session.list_jobs(&JobQuery::new())).await.expect("an answer").unwrap().is_empty());
+    // A wait.
+    let waited = session.submit_job(JobFolder::new("waited").path()).await.unwrap();
+    let mut watch = session.watch_job(&waited).poll_interval(Duration::from_millis(10));
+    assert_eq!(watch.next().await.unwrap().unwrap().status, JobStatus::Submitted);
+    cut_over(&pair, &mut overseer).await;
+    assert!(pair.server().jump_to(&TimerName::JobFinished(waited.to_string())), "the other server runs it");
+    let end = timeout(LIMIT, async {
+        loop {
+            let status = watch.next().await.expect("an end").unwrap().status;
+            if status.is_final() {
+                break status;
+            }
+        }
+    });
+    assert_eq!(end.await.expect("the end of the job"), JobStatus::Completed);
     let after = session.server();
     assert_eq!(after.port(), pair.active().port());
     assert_ne!(after.service_session_id(), before.service_session_id());
 
+    // An upload.
+    let part = job_folder::incompressible(PART);
+    let job = ["a", "b", "c"].iter().fold(JobFolder::new("moved"), |job, name| job.file(&format!("{name}.bin"), &part));
+    let (told, mut pieces) = mpsc::unbounded_channel();
+    let submission = session.submit_job(job.path()).retry_safe().on_progress(move |at| {
+        let _ = told.send(at.transferred);
+    });
+    let submitted = tokio::spawn(submission.into_future());
+    assert!(pieces.recv().await.is_some_and(|sent| sent < PART as u64), "it is in the middle");
+    cut_over(&pair, &mut overseer).await;
+    let moved = timeout(LIMIT, submitted).await.expect("an end").unwrap().unwrap();
+    assert_eq!(session.list_jobs(&JobQuery::new()).await.unwrap().len(), 2, "it was submitted once");
+
+    // A download.
+    assert!(pair.server().jump_to(&TimerName::JobFinished(moved.to_string())));
+    let destination = tempfile::tempdir().unwrap();
+    let (told, mut pieces) = mpsc::unbounded_channel();
+    let download = session.download_job_result(&moved).destination(destination.path()).on_progress(move |at| {
+        let _ = told.send(at.transferred);
+    });
+    let downloaded = tokio::spawn(download.into_future());
+    assert!(pieces.recv().await.is_some_and(|got| got < PART as u64), "it is in the middle");
+    cut_over(&pair, &mut overseer).await;
+    let result = timeout(LIMIT, downloaded).await.expect("an end").unwrap().unwrap();
+    let (sent, got) = (JobFolder::files(&job.path()), JobFolder::files(&result));
+    for (name, content) in sent.iter().filter(|(name, _)| name.ends_with(".bin")) {
+        let is_there = got.iter().any(|(path, got)| path.ends_with(name) && got == content);
+        assert!(is_there, "{name} is not there byte for byte");
+    }
+
     session.close().await;
     overseer.end().await;
     pair.shutdown().await;
+}
+
+/// The active server goes, the other one comes, and the overseer is told.
+async fn cut_over(pair: &SimPair, overseer: &mut Overseer) {
+    pair.switch(Restart::Kill).await.unwrap();
+    overseer.promote(pair.active().port()).await;
 }

@@ -242,6 +242,9 @@ def _restart_of_server(who: str, target: str, *names: str, **options) -> Step:
         session = player.new_session(who)
         outcome = session.session.restart(target, **options)
         session.close()
+        if isinstance(outcome, dict) and isinstance(sites := outcome.get("client_status"), dict):
+            # They stand in the order in which they registered last, and those that came back together did in any order.
+            outcome = outcome | {"client_status": dict(sorted(sites.items()))}
         return [outcome, player.sites.restarted(*names)]
 
     shown = "".join(f", {name}={value!r}" for name, value in options.items())
