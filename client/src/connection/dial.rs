@@ -66,7 +66,8 @@ impl Dialer {
     /// Dropping the future drops what is open so far.
     pub(super) async fn dial(&self, deadline: Instant) -> Result<Link, Error> {
         match self {
-            Self::Network(network) => network.dial(deadline).await,
+            // Boxed: a TLS and an HTTP/2 handshake are large futures, and seldom.
+            Self::Network(network) => Box::pin(network.dial(deadline)).await,
             #[cfg(test)]
             Self::Memory(links) => {
                 let link = links.lock().expect("no test panics while it holds this").pop_front();

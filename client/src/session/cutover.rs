@@ -73,7 +73,7 @@ impl Session {
             if self.is_at_active(&live) {
                 return Ok(live);
             }
-            self.renew(&live, pauses).await?;
+            Box::pin(self.renew(&live, pauses)).await?;
         }
     }
 }

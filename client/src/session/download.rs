@@ -273,7 +273,9 @@ impl Download {
                         return Err(verdict::of_fault(fault, Phase::Download).into());
                     }
                 }
-                Fault::Offline(_) | Fault::Expired(_) | Fault::Moved => self.session.renew(&live, &mut pauses).await?,
+                Fault::Offline(_) | Fault::Expired(_) | Fault::Moved => {
+                    Box::pin(self.session.renew(&live, &mut pauses)).await?
+                }
                 fault => return Err(verdict::of_fault(fault, Phase::Download).into()),
             }
         }

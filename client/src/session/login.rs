@@ -54,7 +54,8 @@ pub(crate) async fn open(opening: &Opening, kit: &StartupKit, study: &StudyName,
         tokio::select! {
             biased;
             () = opening.endpoints.wait_for_change(&server) => {}
-            opened = open_at(&server, opening, kit, study, deadline) => return opened,
+            // Boxed: it is long and seldom, and would make every command's future as large.
+            opened = Box::pin(open_at(&server, opening, kit, study, deadline)) => return opened,
         }
     }
 }

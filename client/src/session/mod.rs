@@ -289,7 +289,7 @@ impl Session {
                     if !pauses.pause().await {
                         return Err(failed);
                     }
-                    self.renew(&live, &mut pauses).await?;
+                    Box::pin(self.renew(&live, &mut pauses)).await?;
                 }
                 Remedy::Repeat if pauses.pause().await => {}
                 _ => return Err(failed),

@@ -84,7 +84,9 @@ impl Honest {
             "_commands" => {
                 let mut table =
                     Table::new(["SCOPE", "COMMAND", "DESCRIPTION", "USAGE", "CONFIRM", "CLIENTCMD", "VISIBLE"]);
-                table.row(["sys", "check_status", "", "", "none", "", "True"]);
+                for name in ["check_status", "list_studies"] {
+                    table.row(["sys", name, "", "", "none", "", "True"]);
+                }
                 reply.push_table(table)
             }
             "check_status" => reply.set_status(&"ok".into(), "").set_meta("server_status", json!("stopped")),
