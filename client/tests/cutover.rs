@@ -8,6 +8,7 @@ use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use flare_client::fladmin::{ApiStatus, FlAdminApi, TargetType};
 use flare_client::{
     EndpointProvider, EndpointSwitch, ErrorKind, JobQuery, JobStatus, ServerEndpoint, Session, StartupKit, SubmitToken,
 };
@@ -204,4 +205,20 @@ async fn a_download_comes_whole_through_a_cutover() {
     assert!(got.iter().any(|(name, content)| name.ends_with("payload.bin") && *content == payload.1));
     assert_eq!(std::fs::read_dir(destination.path()).unwrap().count(), 1, "nothing is left beside it");
     scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_older_api_logs_in_again_at_the_server_that_took_over() {
+    let pair = SimPair::start(SimServer::builder()).await.unwrap();
+    let (switch, provider) = EndpointProvider::switched(Some(endpoint(pair.active())));
+    let kit = StartupKit::open(pair.server().admin_kit(Role::ProjectAdmin).unwrap()).unwrap();
+    let api = FlAdminApi::from(Session::builder(kit).endpoints(provider).reconnect_timeout(LIMIT));
+    assert_eq!(api.check_status(TargetType::Server, &[]).await.status, ApiStatus::Success);
+    pair.switch(Restart::Kill).await.unwrap();
+    switch.set_active(endpoint(pair.active()));
+    let answer = timeout(LIMIT, api.check_status(TargetType::Server, &[])).await.expect("an answer");
+    assert_eq!(answer.status, ApiStatus::Success, "{answer:?}");
+    assert_eq!(api.session().await.unwrap().server(), endpoint(pair.active()));
+    api.logout().await;
+    pair.shutdown().await;
 }
