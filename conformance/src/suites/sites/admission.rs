@@ -235,13 +235,24 @@ async fn study(context: Context) -> CaseResult {
     alone.leave(found).await
 }
 
+/// The registered sites, in the order in which the server has them.
+async fn names_in_order(session: &Session) -> Result<Vec<String>, Finding> {
+    Ok(session.get_connected_client_list().await?.into_iter().map(|site| site.name).collect())
+}
+
 async fn removed(context: Context) -> CaseResult {
     let alone = Alone::with(&context).await?;
     let found = async {
         let (session, site) = (&alone.session, &alone.site);
         let before = tokens(session).await?;
         let expected = json!({"data": [{"type": "success", "data": ""}], "meta": {"status": "ok", "info": ""}});
+        let others = names_in_order(session).await?;
         ensure_eq!(said(session, &format!("remove_client {site}")).await?, expected, "dropping");
+        // A heartbeat brings it back, at worst before it is looked for: then it stands behind the others.
+        let left = names_in_order(session).await?;
+        let was_last = others.last().is_some_and(|last| last == site.as_str());
+        let is_behind = !was_last && left.last().is_some_and(|last| last == site.as_str());
+        ensure!(is_behind || !left.iter().any(|name| name == site.as_str()), "still registered: {left:?}");
         let token = back(session, site).await?;
         ensure_eq!(before.get(site.as_str()), Some(&token), "token of the site that came back");
         let nobody = SiteName::new("no-such-site-of-the-conformance-suite")?;
