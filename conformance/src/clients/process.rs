@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::protocol::{Callback, Failure, Hello, Line, MAX_LINE, Request, VERSION};
@@ -26,6 +27,10 @@ const QUIT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a request may take to be read by the client.
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a client that closed its output may take to be gone, and how long what it said last may take to be read: it
+/// is in the pipe already, unless something that the client started keeps the pipe open.
+const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How much of what the client says on its standard error is kept, from the end.
 const MAX_COMPLAINTS: usize = 4096;
@@ -105,6 +110,7 @@ pub(crate) struct Client {
     stdin: Option<ChildStdin>,
     inbox: mpsc::Receiver<Received>,
     complaints: Arc<Mutex<Vec<u8>>>,
+    complaining: JoinHandle<()>,
     last: u64,
     waiting: BTreeSet<u64>,
     answers: BTreeMap<u64, CaseResult<Answer>>,
@@ -138,7 +144,7 @@ impl Client {
         let (lines, inbox) = mpsc::channel(INBOX);
         tokio::spawn(read_lines(stdout, lines));
         let complaints = Arc::default();
-        tokio::spawn(keep_end(stderr, Arc::clone(&complaints)));
+        let complaining = tokio::spawn(keep_end(stderr, Arc::clone(&complaints)));
         let mut client = Self {
             hello: Hello {
                 protocol: 0,
@@ -152,6 +158,7 @@ impl Client {
             stdin: Some(stdin),
             inbox,
             complaints,
+            complaining,
             last: 0,
             waiting: BTreeSet::new(),
             answers: BTreeMap::new(),
@@ -252,11 +259,19 @@ impl Client {
 
     /// The finding that the process is gone.
     async fn ended(&mut self, what: &str) -> Finding {
-        let how = match timeout(Duration::from_secs(1), self.child.wait()).await {
+        let how = match timeout(LAST_WORDS_PATIENCE, self.child.wait()).await {
             Ok(Ok(status)) => format!("the client ended ({status})"),
             _ => "the client closed its output".to_owned(),
         };
+        self.hear_last_words().await;
         Finding::fail(format!("{what}: {how}{}", self.complaints()))
+    }
+
+    /// Waits until all that the client complained of is read.
+    async fn hear_last_words(&mut self) {
+        if !self.complaining.is_finished() {
+            let _ = timeout(LAST_WORDS_PATIENCE, &mut self.complaining).await;
+        }
     }
 
     fn complaints(&self) -> String {
@@ -279,7 +294,10 @@ impl Client {
         drop(self.stdin.take());
         match timeout(QUIT_PATIENCE, self.child.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(Finding::fail(format!("quit: the client ended with {status}{}", self.complaints()))),
+            Ok(Ok(status)) => {
+                self.hear_last_words().await;
+                Err(Finding::fail(format!("quit: the client ended with {status}{}", self.complaints())))
+            }
             Ok(Err(error)) => Err(Finding::harness(error.to_string())),
             Err(_) => Err(Finding::fail("quit: the client answered and did not end")),
         }
