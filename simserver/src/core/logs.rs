@@ -12,6 +12,9 @@ use super::{LocalTime, VirtualFiles};
 /// The audit log: one line per command.
 const AUDIT: &str = "audit.log";
 
+/// The files that lines are written to.
+pub(crate) const LOGS: [&str; 3] = [AUDIT, "log.json", "log.txt"];
+
 /// Files that a running participant has, beside its kit.
 const LOG_FILES: [&str; 5] = [AUDIT, "error_log.txt", "log.json", "log.txt", "log_fl.txt"];
 
@@ -35,6 +38,13 @@ pub(super) fn prepare(files: &mut VirtualFiles, now: Moment) {
         }
     }
     files.insert_directory("transfer", 0o755, now);
+}
+
+/// Puts what an earlier process has logged before what this one has.
+pub(super) fn restore(files: &mut VirtualFiles, name: &str, earlier: Vec<u8>, now: Moment) {
+    let since = String::from_utf8_lossy(files.read(name).unwrap_or_default()).into_owned();
+    files.insert(name, earlier, 0o644, now);
+    files.append(name, &since, now, MAX_LOG);
 }
 
 /// Writes the line of a command; returns the id of the event, which sites refer to, or nothing when the command

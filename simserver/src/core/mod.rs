@@ -43,6 +43,7 @@ pub use clock::LocalTime;
 pub use config::{HostMemory, NoSuchRelease, Release, Scopes, ServerConfig, SimConfig, SiteBehaviour, SiteConfig};
 pub use downloads::{Download, Offer};
 pub use files::{Node, NodeKind, PathError, VirtualFiles};
+pub(crate) use logs::LOGS;
 pub(crate) use registration::Proof;
 pub use registration::RegistrationRefusal;
 pub use sessions::Session;

@@ -457,6 +457,11 @@ impl Sim {
         &mut self.files
     }
 
+    /// Puts back what an earlier process has logged.
+    pub(crate) fn restore_log(&mut self, name: &str, earlier: Vec<u8>, now: Moment) {
+        logs::restore(&mut self.files, name, earlier, now);
+    }
+
     /// Memory of the server's machine.
     #[must_use]
     pub const fn host(&self) -> &HostMemory {

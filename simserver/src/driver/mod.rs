@@ -79,6 +79,7 @@ impl State {
             self.unwritten.clear();
             return Ok(());
         };
+        store.keep_logs(self.sim.files());
         store.write(&self.unwritten.changes(&self.sim))?;
         self.unwritten.clear();
         Ok(())

@@ -3,13 +3,14 @@
 //! ```text
 //! <state>/jobs.redb        jobs, submit records, study registry, disabled clients, in one transactional store
 //! <state>/archives/<uuid>  the uploaded archives, which several jobs may share
+//! <state>/logs/            the server's log.txt, log.json and audit.log
 //! <state>/incoming/        what is on its way; worth nothing when the process ends
 //! ```
 //!
 //! It is what a real server keeps on its disk over a restart or a SIGKILL: its job store with its submit records,
-//! `study_registry.json` and `disabled_clients.json`. As there, sessions, registrations, downloads and half uploads go with
+//! `study_registry.json` and `disabled_clients.json`, and its log files. As there, sessions, registrations, downloads and half uploads go with
 //! the process, and a job that ran stays RUNNING for ever; its log is made anew from what the job does. The log files of
-//! server and sites (`log.txt`, `audit.log`), which a real one keeps too, begin anew here.
+//! the sites, which a real one keeps on machines of their own, begin anew here.
 //!
 //! A server that starts reads the metas of its jobs and nothing else of them; what an archive holds and what a run has
 //! left behind, which is most of a job, is read when somebody asks for it (`examples/state_scale.rs` measures it).
@@ -18,6 +19,7 @@
 //! before its reply is sent. The store is locked while a server has it open, so two cannot share a directory.
 
 mod error;
+mod logs;
 mod read;
 mod record;
 
@@ -32,11 +34,12 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition,
 use tempfile::TempPath;
 
 use crate::blob::Blob;
-use crate::core::{ChangedRegistries, DISABLED_CLIENTS, STUDY_REGISTRY, Sim, SimConfig, StudyRegistry};
+use crate::core::{ChangedRegistries, DISABLED_CLIENTS, STUDY_REGISTRY, Sim, SimConfig, StudyRegistry, VirtualFiles};
 use crate::jobs::store::{JobDetails, StoredJob};
 use crate::jobs::submit_records::{Scope, SubmitRecord};
 
 pub use error::StateError;
+use logs::{FoundLogs, Logs};
 use record::{DetailsRecord, JobRecord};
 
 /// The meta of every job by its id, as JSON.
@@ -58,6 +61,7 @@ pub(crate) struct StateStore {
     database: Arc<Database>,
     /// Every job that is on disk.
     kept: HashMap<String, Kept>,
+    logs: Logs,
 }
 
 /// What has to be known of a job that is on disk.
@@ -81,6 +85,8 @@ pub(crate) struct Found {
     pub(crate) studies: Option<StudyRegistry>,
     /// The clients that are not let in, when a command has ever changed them.
     pub(crate) disabled: Option<Vec<String>>,
+    /// What the server has logged.
+    logs: FoundLogs,
 }
 
 impl Found {
@@ -103,6 +109,9 @@ impl Found {
     /// Gives everything back to a server that starts `now`.
     pub(crate) fn restore(self, sim: &mut Sim, now: Moment) {
         sim.rewrite_registries(now, self.studies.is_some(), self.disabled.is_some());
+        for (name, content) in self.logs {
+            sim.restore_log(name, content, now);
+        }
         let jobs = sim.jobs_mut();
         for job in self.jobs {
             jobs.restore_job(job);
@@ -161,12 +170,13 @@ impl Unwritten {
 impl StateStore {
     /// Opens a state directory, which is made when it is not there, and reads what is in it.
     pub(crate) fn open(directory: &Path) -> Result<(Self, Found), StateError> {
-        let store = Self::create(directory)?;
+        let (store, logs) = Self::create(directory)?;
         // Before anything is written or removed: what it keeps would not be found, and its archives would go.
         if store.is_outdated().map_err(StateError::store(directory))? {
             return Err(StateError::Outdated { directory: directory.to_owned() });
         }
-        let found = Found { starts: store.count_start().map_err(StateError::store(directory))?, ..store.read()? };
+        let starts = store.count_start().map_err(StateError::store(directory))?;
+        let found = Found { starts, logs, ..store.read()? };
         let mut kept = HashMap::new();
         for job in &found.jobs {
             job.archive.retain();
@@ -177,12 +187,14 @@ impl StateStore {
         Ok((store, found))
     }
 
-    fn create(directory: &Path) -> Result<Self, StateError> {
+    fn create(directory: &Path) -> Result<(Self, FoundLogs), StateError> {
         let failed = |doing| move |source| StateError::io(doing, directory, source);
         fs::create_dir_all(directory.join("archives")).map_err(failed("create"))?;
         fs::create_dir_all(directory.join("incoming")).map_err(failed("create"))?;
         let database = Database::create(directory.join("jobs.redb")).map_err(StateError::store(directory))?;
-        Ok(Self { directory: directory.to_owned(), database: Arc::new(database), kept: HashMap::new() })
+        let (logs, found) = Logs::open(directory).map_err(failed("read"))?;
+        let directory = directory.to_owned();
+        Ok((Self { directory, database: Arc::new(database), kept: HashMap::new(), logs }, found))
     }
 
     fn is_outdated(&self) -> Result<bool, redb::Error> {
@@ -222,6 +234,11 @@ impl StateStore {
             }
         }
         Ok(())
+    }
+
+    /// Writes what has been logged.
+    pub(crate) fn keep_logs(&mut self, files: &VirtualFiles) {
+        self.logs.keep(files);
     }
 
     fn commit(&self, changes: &Changes<'_>) -> Result<(), redb::Error> {
