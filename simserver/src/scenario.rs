@@ -100,8 +100,14 @@ pub struct TimingChanges {
     pub tick: Option<Seconds>,
     /// From the deployment to running processes.
     pub start: Option<Seconds>,
+    /// From running processes until they answer.
+    pub check_in: Option<Seconds>,
+    /// From the first answers of a job until they hold something.
+    pub warm_up: Option<Seconds>,
     /// From the abort of a running job to its final status.
     pub abort: Option<Seconds>,
+    /// From the abort of a running job to the reply.
+    pub abort_reply: Option<Seconds>,
     /// How long a check of resources waits for a site that hangs.
     pub hanging_check: Option<Seconds>,
     /// How long a finished job waits for a silent site.
@@ -190,7 +196,10 @@ impl Scenario {
         set(&mut policy.max_schedule_interval, self.scheduler.max_schedule_interval);
         set(&mut timings.tick, self.timings.tick);
         set(&mut timings.start, self.timings.start);
+        set(&mut timings.check_in, self.timings.check_in);
+        set(&mut timings.warm_up, self.timings.warm_up);
         set(&mut timings.abort, self.timings.abort);
+        set(&mut timings.abort_reply, self.timings.abort_reply);
         set(&mut timings.hanging_check, self.timings.hanging_check);
         set(&mut timings.outcome_wait, self.timings.outcome_wait);
         let Quirks { aborted_while_dispatched_runs_on } = quirks;
@@ -295,6 +304,9 @@ mod tests {
         let defaults = JobSettings::default();
         assert!(settings.policy != defaults.policy && settings.timings.tick != defaults.timings.tick);
         assert!(settings.timings.start != defaults.timings.start && settings.timings.abort != defaults.timings.abort);
+        assert!(settings.timings.check_in != defaults.timings.check_in);
+        assert!(settings.timings.warm_up != defaults.timings.warm_up);
+        assert!(settings.timings.abort_reply != defaults.timings.abort_reply);
         assert_ne!(settings.timings.hanging_check, defaults.timings.hanging_check);
     }
 

@@ -20,7 +20,10 @@ pub(crate) fn quick() -> SimServerBuilder {
     SimServer::builder().configure(|config| {
         config.job_settings.timings.tick = Duration::from_millis(10);
         config.job_settings.timings.start = Duration::from_millis(5);
+        config.job_settings.timings.check_in = Duration::ZERO;
+        config.job_settings.timings.warm_up = Duration::ZERO;
         config.job_settings.timings.abort = Duration::from_millis(10);
+        config.job_settings.timings.abort_reply = Duration::from_millis(5);
         config.rules =
             vec![Rule::named("*").running_for(Duration::from_millis(30)), Rule::named("endless").until_aborted()];
     })

@@ -5,7 +5,7 @@
 
 use flare_wire::hci::MetaStatus;
 
-use super::call::{Call, Step};
+use super::call::{Call, Step, Stop};
 use super::ids;
 use super::jobs;
 use super::shell::Program;
@@ -170,9 +170,17 @@ impl Call<'_> {
         Ok(need)
     }
 
-    /// Its processes have to run, whatever its stored status says.
+    /// Its processes have to run, whatever its stored status says, and to be there for questions: they are not at once.
     fn must_run(&mut self) -> Step<Need> {
         let id = self.job.clone().unwrap_or_default();
-        if jobs::is_running(self, &id) { Ok(Need::Right) } else { jobs::not_running(self, &id) }
+        if !jobs::is_running(self, &id) {
+            return jobs::not_running(self, &id);
+        }
+        if !self.sim.jobs().answers(&id, self.now) {
+            let hint = "Please make sure the first arg following the command is a valid job_id.";
+            self.reply.push_string(format!("Cannot find job: {id}. {hint}")).set_status(&MetaStatus::InvalidJobId, &id);
+            return Err(Stop::Done);
+        }
+        Ok(Need::Right)
     }
 }

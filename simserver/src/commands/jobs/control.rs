@@ -4,12 +4,16 @@ use flare_wire::hci::MetaStatus;
 use serde_json::Value;
 
 use super::super::call::{Call, Step, Stop};
+use crate::jobs::lifecycle::Aborted;
 use crate::mutants::Mutant;
 
 /// Aborts a job.
 pub(in crate::commands) fn abort_job(call: &mut Call<'_>) -> Step {
     let job_id = call.job_id()?;
     let aborted = call.sim.jobs_mut().abort(&job_id, call.now);
+    if aborted == Aborted::Signalled {
+        call.wait = call.wait.max(call.sim.jobs().settings().timings.abort_reply);
+    }
     aborted.push_to(&mut call.reply);
     Ok(())
 }

@@ -38,13 +38,15 @@ pub struct RunReport<'a> {
     pub sites: &'a [String],
     /// How long it has been running.
     pub elapsed: Duration,
+    /// False as long as it has nothing to tell of its work.
+    pub works: bool,
 }
 
 impl RunReport<'_> {
     /// The server's statistics.
     #[must_use]
     pub fn server_stats(&self) -> Value {
-        let Some((workflow, round)) = self.plan.position(self.elapsed) else { return json!({}) };
+        let Some((workflow, round)) = self.plan.position(self.elapsed).filter(|_| self.works) else { return json!({}) };
         let working: Vec<&String> = self.sites.iter().filter(|_| self.is_working()).collect();
         let tasks = json!({workflow.task.as_str(): working});
         let mut stats = JsonObject::new();
@@ -60,7 +62,7 @@ impl RunReport<'_> {
         if self.plan.silent_sites.contains(site) {
             return None;
         }
-        if !self.sites.iter().any(|name| name == site) {
+        if !self.works || !self.sites.iter().any(|name| name == site) {
             return Some(json!({}));
         }
         let tasks: Vec<&str> = match self.plan.position(self.elapsed) {

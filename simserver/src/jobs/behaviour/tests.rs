@@ -80,7 +80,16 @@ fn rules_change_the_jobs_they_fit() {
 
 fn report_of<'a>(plan: &'a RunPlan, sites: &'a [String], elapsed: Duration) -> RunReport<'a> {
     let started = Moment::from_unix(Duration::from_secs(1_795_671_400));
-    RunReport { job_id: ID, project: "example_project", started, offset: Offset::UTC, plan, sites, elapsed }
+    RunReport {
+        job_id: ID,
+        project: "example_project",
+        started,
+        offset: Offset::UTC,
+        plan,
+        sites,
+        elapsed,
+        works: true,
+    }
 }
 
 #[test]

@@ -165,6 +165,14 @@ impl<H: Clone> Jobs<H> {
         self.runs.values().map(|run| (run.job_id.as_str(), run.was_aborted()))
     }
 
+    /// Whether the processes of a running job can be asked already.
+    #[must_use]
+    pub fn answers(&self, job_id: &str, now: Moment) -> bool {
+        let run = self.runs.get(job_id);
+        let asked = run.and_then(|run| Some(now.since(run.started()?) >= run.check_in(&self.settings)));
+        asked.unwrap_or(false)
+    }
+
     /// The sites that take part in a running job.
     #[must_use]
     pub fn running_sites(&self, job_id: &str) -> Option<&[String]> {

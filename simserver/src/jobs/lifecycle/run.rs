@@ -66,8 +66,15 @@ impl Run {
         }
     }
 
+    /// How long after their start the processes can be asked.
+    pub(super) fn check_in(&self, settings: &JobSettings) -> Duration {
+        let quarter = self.plan.duration().map(|duration| duration / 4);
+        settings.timings.check_in.min(quarter.unwrap_or(Duration::MAX))
+    }
+
     pub(super) fn report<'a>(&'a self, now: Moment, settings: &'a JobSettings) -> RunReport<'a> {
         let started = self.started().unwrap_or(now);
+        let elapsed = now.since(started);
         RunReport {
             job_id: &self.job_id,
             project: &settings.project,
@@ -75,7 +82,8 @@ impl Run {
             offset: settings.offset,
             plan: &self.plan,
             sites: &self.sites,
-            elapsed: now.since(started),
+            elapsed,
+            works: elapsed >= self.check_in(settings) + settings.timings.warm_up,
         }
     }
 
