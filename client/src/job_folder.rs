@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The archive is made while it is sent, so that a job of any size costs neither memory nor a second copy on disk. The
-//! server wants its length first: the same is done once with nothing in the files, which is quick. Its entries are
-//! stored, not compressed, with an entry for every folder: a server looks for them.
+//! server wants its length first: the same is done once without the content of the files, which is quick. Its entries
+//! are stored, not compressed, with an entry for every folder: a server looks for them.
 //! Source: `reference/wire-protocol.md` section 8, `reference/client-api.md` section 5.5.
 
 use std::fs::{self, File};
@@ -32,6 +32,9 @@ const SUBMITTER_FILE: &str = ".__nvfl_submitter.crt";
 
 /// Bytes that are read at a time.
 const COPY_BUFFER: usize = 256 * 1024;
+
+/// From this length on, the fields of an archive become wider where they have to, and what is not written counts too.
+const WIDE: u64 = u32::MAX as u64;
 
 /// Folders within folders: more than any job has, and a bound for the recursion.
 const MAX_DEPTH: usize = 64;
@@ -75,7 +78,7 @@ pub(crate) fn find(path: &Path, kit: &StartupKit) -> Result<(PathBuf, String), E
 }
 
 impl Package {
-    /// Looks through a job folder. Takes longer the larger the job is, since what sends it is told its length.
+    /// Looks through a job folder.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidJob`] for what cannot be read or has no place in a job.
@@ -88,7 +91,11 @@ impl Package {
     ) -> Result<Self, Error> {
         let kit = is_signed.then(|| kit.clone());
         let mut package = Self { folder, name, kit, seed, len: 0 };
-        package.len = package.pack(Content::Nothing, Counter(0))?.0;
+        let (Counter(written), omitted) = package.pack(Content::Omitted, Counter(0))?;
+        package.len = written + omitted;
+        if package.len >= WIDE {
+            package.len = package.pack(Content::Zeros, Counter(0))?.0.0;
+        }
         Ok(package)
     }
 
@@ -110,17 +117,19 @@ impl Package {
         self.pack(Content::All, out).map(drop)
     }
 
-    fn pack<W: Write>(&self, content: Content, out: W) -> Result<W, Error> {
+    /// Gives the number of bytes too that were omitted.
+    fn pack<W: Write>(&self, content: Content, out: W) -> Result<(W, u64), Error> {
         let mut packer = Packer {
             out: ZipWriter::new_stream(out),
             content,
             kit: self.kit.as_ref(),
             random: Randomness::from_seed(self.seed),
             buffer: vec![0; COPY_BUFFER],
+            omitted: 0,
         };
         packer.folder(&self.folder, &self.name, 0).map_err(Problem::into_error)?;
         let out = packer.out.finish().map_err(|error| Problem::Archive(error.into()).into_error())?;
-        Ok(out.into_inner())
+        Ok((out.into_inner(), packer.omitted))
     }
 }
 
@@ -129,8 +138,10 @@ impl Package {
 enum Content {
     /// What they hold.
     All,
-    /// As many zeros, to learn how long the archive is.
-    Nothing,
+    /// Nothing, to learn how long the rest is.
+    Omitted,
+    /// As many zeros, to learn how long all of it is.
+    Zeros,
 }
 
 /// Counts what is written to it.
@@ -178,6 +189,8 @@ struct Packer<'a, W: Write> {
     kit: Option<&'a StartupKit>,
     random: Randomness,
     buffer: Vec<u8>,
+    /// Bytes of files that were not written.
+    omitted: u64,
 }
 
 impl<W: Write> Packer<'_, W> {
@@ -201,7 +214,7 @@ impl<W: Write> Packer<'_, W> {
             if let Some(kit) = self.kit {
                 let signed = match self.content {
                     Content::All => kit.key().sign_hash_base64(&mut self.random, signature),
-                    Content::Nothing => Ok("=".repeat(kit.key().signature_base64_len())),
+                    Content::Omitted | Content::Zeros => Ok("=".repeat(kit.key().signature_base64_len())),
                 };
                 let signed = signed.map_err(|error| Problem::Unfit(format!("the job cannot be signed: {error}")))?;
                 signatures.insert(entry.name, Value::from(signed));
@@ -225,14 +238,16 @@ impl<W: Write> Packer<'_, W> {
         let len = file.metadata().map_err(unreadable)?.len();
         self.out.start_file(name, options(len)).map_err(|error| Problem::Archive(error.into()))?;
         let mut hash = TextHash::default();
-        if self.content == Content::Nothing {
-            let mut left = len;
-            while left > 0 {
-                let count = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
-                self.out.write_all(&self.buffer[..count]).map_err(Problem::Archive)?;
-                left -= count as u64;
+        match self.content {
+            Content::All => {}
+            Content::Omitted => {
+                self.omitted += len;
+                return Ok(hash);
             }
-            return Ok(hash);
+            Content::Zeros => {
+                io::copy(&mut io::repeat(0).take(len), &mut self.out).map_err(Problem::Archive)?;
+                return Ok(hash);
+            }
         }
         loop {
             let count = file.read(&mut self.buffer).map_err(unreadable)?;
@@ -284,4 +299,25 @@ fn entries(folder: &Path) -> Result<Vec<Entry>, Problem> {
     }
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_is_known_before_anything_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("app")).unwrap();
+        fs::write(folder.path().join("meta.json"), b"{}").unwrap();
+        fs::write(folder.path().join("app/data"), vec![7; COPY_BUFFER + 1]).unwrap();
+        fs::write(folder.path().join("app/empty"), b"").unwrap();
+        let package =
+            Package { folder: folder.path().to_owned(), name: "job".to_owned(), kit: None, seed: [0; 32], len: 0 };
+        let len = |content| {
+            let (Counter(written), omitted) = package.pack(content, Counter(0)).unwrap();
+            written + omitted
+        };
+        assert_eq!((len(Content::Omitted), len(Content::Zeros)), (len(Content::All), len(Content::All)));
+    }
 }

@@ -208,6 +208,7 @@ pub(crate) fn of_fault(fault: Fault, step: Phase) -> Error {
         }
         Fault::Closed => Error::new(ErrorKind::SessionClosed, "the session is closed"),
         Fault::Moved => Error::new(ErrorKind::ConnectionLost, "another server has become active"),
+        Fault::Unsent => Error::new(ErrorKind::ConnectionLost, "the connection was lost before the request was sent"),
         Fault::Busy => Error::new(ErrorKind::Busy, "too many requests are under way"),
     }
 }

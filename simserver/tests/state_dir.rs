@@ -107,7 +107,7 @@ async fn submit(client: &mut RawClient, session: &str, name: &str) -> Result<Str
         sequence: 0,
         context: Some(context),
         size: data.len() as u64,
-        data,
+        data: data.into(),
         eof: true,
         has_peer_props: true,
     };
@@ -238,6 +238,42 @@ async fn studies_and_disabled_clients_outlive_sigkill() {
     let enabled = ask("enable_client ghost").await;
     assert!(enabled.contains(r#""was_disabled": true"#), "{enabled}");
     drop(serving);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_logged_outlives_sigkill() {
+    let home = Home::new();
+    let serving = home.serve(0);
+    let port = serving.port();
+    let mut client = connect(port, serving.kits()).await;
+    let session = client.log_in().await;
+    let mut shown = Vec::new();
+    for file in ["audit.log", "log.txt", "log.json"] {
+        let log = client.reply(command(&request(&session, &format!("cat server {file}")))).await;
+        shown.push((file, text(&log)));
+    }
+    client.reply(command(&request(&session, "list_jobs --said-last"))).await;
+    assert_eq!(serving.end("-KILL"), None);
+
+    let serving = home.serve(port);
+    let mut client = connect(port, serving.kits()).await;
+    for (file, before) in shown {
+        let log = client.reply(command(&request(&session, &format!("cat server {file}")))).await;
+        let after = text(&log);
+        assert!(after.starts_with(&before), "{file}: {before} became {after}");
+        // The line of the last command before the end, or those of the second start.
+        let what = if file == "audit.log" { "[A:list_jobs --said-last]" } else { "Admin Server is started" };
+        let seen = after.matches(what).count();
+        assert_eq!(seen, if file == "audit.log" { 1 } else { 2 }, "{file}: {after}");
+    }
+    drop(serving);
+}
+
+/// What a reply says, without what comes after the last line.
+fn text(reply: &Reply) -> String {
+    let reply: Value = serde_json::from_str(&reply.to_json()).unwrap();
+    let items = reply["data"].as_array().unwrap();
+    items.iter().filter(|item| item["type"] == "string").filter_map(|item| item["data"].as_str()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

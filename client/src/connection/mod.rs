@@ -20,7 +20,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use flare_wire::cell::ReturnCode;
@@ -62,6 +62,8 @@ pub(crate) enum Fault {
     Moved,
     /// Too many requests are under way.
     Busy,
+    /// The link broke before the request was released.
+    Unsent,
 }
 
 impl Fault {
@@ -74,6 +76,10 @@ impl Fault {
 /// What handles ask of the task.
 enum Ask {
     Request(Box<Pending>),
+    /// A request that is to wait, but for its last part, until it is released.
+    Hold(u64, Box<Pending>),
+    /// The rest of a request that was held. It is one of this link, or has failed.
+    Release(u64),
     /// A message that wants no reply.
     Notify(Box<OutgoingRequest>),
     /// What to stamp on messages and what to expect of the server's from now on.
@@ -88,6 +94,14 @@ struct Pending {
     request: OutgoingRequest,
     timeout: Duration,
     reply: oneshot::Sender<Result<Box<Response>, Fault>>,
+}
+
+/// A request that is on its way but for its last part, so that it is as good as not sent. Dropped, it never was.
+pub(crate) struct Held {
+    key: u64,
+    request: OutgoingRequest,
+    timeout: Duration,
+    answer: oneshot::Receiver<Result<Box<Response>, Fault>>,
 }
 
 /// Whether the connection can be used.
@@ -107,6 +121,8 @@ pub(crate) struct Connection {
     state: watch::Receiver<State>,
     closing: Arc<Closing>,
     observer: Option<Observer>,
+    /// Numbers the requests that are held.
+    held: Arc<AtomicU64>,
 }
 
 /// Tells the task to end the connection. Apart from the asks, so that it is heard also while the task opens a link.
@@ -144,7 +160,7 @@ impl Connection {
         let mut task = task::Task::new(dialer, config, clock, random, connect_timeout, seat);
         let online = task.establish(after(connect_timeout)).await?;
         tokio::spawn(task.run(online));
-        Ok(Self { asks, state: state_seen, closing, observer })
+        Ok(Self { asks, state: state_seen, closing, observer, held: Arc::default() })
     }
 
     /// Sends a request and waits for its reply; `timeout` starts again whenever a part of either moves.
@@ -166,6 +182,44 @@ impl Connection {
         let (reply, answer) = oneshot::channel();
         self.ask(Ask::Request(Box::new(Pending { request, timeout, reply }))).await?;
         answer.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    /// Sends a streamed request but for its last part, while something else is waited for.
+    ///
+    /// # Cancel safety
+    /// Dropping the future sends nothing that counts.
+    pub(crate) async fn hold(&self, request: OutgoingRequest, timeout: Duration) -> Result<Held, Fault> {
+        let (reply, answer) = oneshot::channel();
+        let key = self.held.fetch_add(1, Ordering::Relaxed);
+        let pending = Pending { request: request.clone(), timeout, reply };
+        self.ask(Ask::Hold(key, Box::new(pending))).await?;
+        Ok(Held { key, request, timeout, answer })
+    }
+
+    /// Sends the rest of a request and waits for its reply, as [`request`](Self::request) does. One whose link was lost
+    /// meanwhile is sent on the next.
+    ///
+    /// # Cancel safety
+    /// As [`request`](Self::request).
+    pub(crate) async fn release(&self, held: Held) -> Result<Box<Response>, Fault> {
+        let Some(observer) = &self.observer else { return self.release_unseen(held).await };
+        observer.sent(&held.request);
+        let answered = self.release_unseen(held).await;
+        match &answered {
+            Ok(response) => observer.received(response),
+            Err(fault) => observer.unanswered(fault),
+        }
+        answered
+    }
+
+    async fn release_unseen(&self, held: Held) -> Result<Box<Response>, Fault> {
+        let Held { key, request, timeout, answer } = held;
+        self.ask(Ask::Release(key)).await?;
+        match answer.await {
+            Ok(Err(Fault::Unsent)) => self.request_unseen(request, timeout).await,
+            Ok(answered) => answered,
+            Err(_) => Err(self.ended()),
+        }
     }
 
     /// Sends a message that wants no reply, if the connection is up.

@@ -10,7 +10,7 @@ use flare_wire::endpoint::{
     BYE_TIMEOUT, Endpoint, EndpointConfig, Event, InboundRequest, OutgoingRequest, RequestId, Response,
 };
 use flare_wire::link::{FrameSource, Link, LinkError};
-use flare_wire::{Randomness, RequestError};
+use flare_wire::{Moment, Randomness, RequestError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -42,6 +42,8 @@ pub(super) struct Task {
     admission: Option<Box<Admission>>,
     seat: Seat,
     waiting: HashMap<RequestId, Waiter>,
+    /// Those of them that are held, by the keys of their callers.
+    held: HashMap<u64, RequestId>,
 }
 
 /// The task's ends of what connects it with the handles.
@@ -82,7 +84,17 @@ impl Task {
         connect_timeout: Duration,
         seat: Seat,
     ) -> Self {
-        Self { dialer, config, clock, random, connect_timeout, admission: None, seat, waiting: HashMap::new() }
+        Self {
+            dialer,
+            config,
+            clock,
+            random,
+            connect_timeout,
+            admission: None,
+            seat,
+            waiting: HashMap::new(),
+            held: HashMap::new(),
+        }
     }
 
     /// Opens a link and exchanges HELLO and READY; tries once more when the link broke on the way.
@@ -214,7 +226,16 @@ impl Task {
                     Err(error) => return End::Lost(Some(Arc::new(error))),
                 },
                 ask = self.seat.asks.recv() => match ask {
-                    Some(Ask::Request(pending)) => self.start(endpoint, *pending),
+                    Some(Ask::Request(pending)) => drop(self.start(endpoint, Endpoint::request, *pending)),
+                    Some(Ask::Hold(key, pending)) => {
+                        let id = self.start(endpoint, Endpoint::hold, *pending);
+                        self.held.extend(id.map(|id| (key, id)));
+                    }
+                    Some(Ask::Release(key)) => {
+                        if let Some(id) = self.held.remove(&key) {
+                            endpoint.release(self.clock.now(), id);
+                        }
+                    }
                     Some(Ask::Notify(request)) => endpoint.notify(self.clock.now(), *request),
                     Some(Ask::Admit { admission, done }) => {
                         apply(&admission, endpoint);
@@ -228,7 +249,12 @@ impl Task {
         }
     }
 
-    fn start(&mut self, endpoint: &mut Endpoint, pending: Pending) {
+    fn start(
+        &mut self,
+        endpoint: &mut Endpoint,
+        begin: impl FnOnce(&mut Endpoint, Moment, OutgoingRequest, Duration) -> Result<RequestId, RequestError>,
+        pending: Pending,
+    ) -> Option<RequestId> {
         let Pending { request, timeout, reply } = pending;
         // Callers that gave up would otherwise hold their places until their time is over.
         self.waiting.retain(|id, waiter| {
@@ -237,11 +263,17 @@ impl Task {
             }
             !waiter.is_closed()
         });
-        match endpoint.request(self.clock.now(), request, timeout) {
+        let waiting = &self.waiting;
+        self.held.retain(|_, id| waiting.contains_key(id));
+        match begin(endpoint, self.clock.now(), request, timeout) {
             Ok(id) => {
                 self.waiting.insert(id, reply);
+                Some(id)
             }
-            Err(error) => answer(reply, Err(fault(error))),
+            Err(error) => {
+                answer(reply, Err(fault(error)));
+                None
+            }
         }
     }
 
@@ -267,6 +299,14 @@ impl Task {
 
     /// Ends every request under way.
     fn fail_waiting(&mut self, fault: &Fault) {
+        if matches!(fault, Fault::Lost(_)) {
+            for (_, id) in self.held.drain() {
+                if let Some(waiter) = self.waiting.remove(&id) {
+                    answer(waiter, Err(Fault::Unsent));
+                }
+            }
+        }
+        self.held.clear();
         for (_, waiter) in self.waiting.drain() {
             answer(waiter, Err(fault.clone()));
         }
@@ -283,7 +323,12 @@ impl Task {
             };
             let mut pending = match ask {
                 Ask::Request(pending) => pending,
-                Ask::Notify(_) => continue,
+                Ask::Hold(_, pending) => {
+                    // Nobody waits for it yet: it opens no link.
+                    answer(pending.reply, Err(Fault::Unsent));
+                    continue;
+                }
+                Ask::Notify(_) | Ask::Release(_) => continue,
                 Ask::Admit { admission, done } => {
                     self.admission = Some(admission);
                     let _ = done.send(());
@@ -302,7 +347,7 @@ impl Task {
             };
             match established {
                 Ok(mut online) => {
-                    self.start(&mut online.endpoint, *pending);
+                    self.start(&mut online.endpoint, Endpoint::request, *pending);
                     return Some(online);
                 }
                 Err(error) => self.refuse_waiting(*pending, &Arc::new(error)),
@@ -312,7 +357,7 @@ impl Task {
 
     fn refuse_waiting(&mut self, first: Pending, error: &Arc<Error>) {
         answer(first.reply, Err(Fault::Offline(Arc::clone(error))));
-        while let Ok(Ask::Request(pending)) = self.seat.asks.try_recv() {
+        while let Ok(Ask::Request(pending) | Ask::Hold(_, pending)) = self.seat.asks.try_recv() {
             answer(pending.reply, Err(Fault::Offline(Arc::clone(error))));
         }
     }
@@ -320,7 +365,7 @@ impl Task {
     async fn refuse_the_rest(mut self, ended: &Fault) {
         self.seat.asks.close();
         while let Some(ask) = self.seat.asks.recv().await {
-            if let Ask::Request(pending) = ask {
+            if let Ask::Request(pending) | Ask::Hold(_, pending) = ask {
                 answer(pending.reply, Err(ended.clone()));
             }
         }

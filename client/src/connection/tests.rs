@@ -219,6 +219,41 @@ async fn a_lost_link_fails_what_is_under_way_and_the_next_request_opens_another_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_held_request_is_answered_once_it_is_released() {
+    let (connection, mut server, _) = connected().await;
+    tokio::spawn(async move { server.echo().await });
+    let held = connection.hold(request("held", true), TIMEOUT).await.unwrap();
+    assert_eq!(ask(&connection, "first").await.unwrap(), "first");
+    let response = connection.release(held).await.unwrap();
+    assert_eq!(response.payload.as_text().unwrap(), "held");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_request_whose_link_is_lost_opens_none_and_goes_over_the_next_when_it_is_released() {
+    let (dialer, mut servers) = dialer(2);
+    let (mut first, mut second) = (servers.pop_front().unwrap(), servers.pop_front().unwrap());
+    let (connection, _) = tokio::join!(open(dialer), first.greet());
+    let connection = connection.unwrap();
+    let before = connection.hold(request("before", true), TIMEOUT).await.unwrap();
+    let (lost, ()) = tokio::join!(ask(&connection, "lost"), async {
+        assert!(matches!(first.event().await, Some(Event::Request(_))));
+        drop(first);
+    });
+    assert!(matches!(lost.unwrap_err(), Fault::Lost(_)));
+    let after = connection.hold(request("after", true), TIMEOUT).await.unwrap();
+    assert!(tokio::time::timeout(TIMEOUT, second.event()).await.is_err(), "nobody has opened the second link");
+    let (answers, ()) = tokio::join!(
+        async { (connection.release(before).await.unwrap(), connection.release(after).await.unwrap()) },
+        async {
+            second.greet().await;
+            tokio::spawn(async move { second.echo().await });
+        }
+    );
+    assert_eq!(answers.0.payload.as_text().unwrap(), "before");
+    assert_eq!(answers.1.payload.as_text().unwrap(), "after");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_command_on_a_new_link_waits_until_the_server_works_with_it() {
     let (dialer, mut servers) = dialer(2);
     let (mut first, mut second) = (servers.pop_front().unwrap(), servers.pop_front().unwrap());

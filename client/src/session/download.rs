@@ -3,20 +3,21 @@
 //! Source: `reference/wire-protocol.md` section 9, `reference/client-api.md` section 5.5.
 
 use std::fmt;
+use std::fs::File;
 use std::future::IntoFuture;
+use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::Bytes;
 use flare_wire::cell::ReturnCode;
 use flare_wire::endpoint::OutgoingRequest;
 use flare_wire::hci::Reply;
 use flare_wire::transfer::download::{self, Conclusion, Pull, PullReply};
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt as _;
 
 use super::renewal::Pauses;
-use super::staging::{Staging, local_file};
+use super::staging::{Staging, blocking, local_file};
 use super::submit::{Listener, Progress};
 use super::{Live, Session};
 use crate::command::{Command, DownloadComponents, DownloadJob, DownloadOffer, OfferedFile};
@@ -179,9 +180,9 @@ impl Download {
         let mut total = 0;
         for file in &offer.files {
             let path = inner_path(&file.name)?;
-            let mut out;
+            let out;
             (staging, out) = staging.file(path.clone()).await?;
-            self.file(file, &path, &mut out, &mut claim, &mut total).await?;
+            self.file(file, &path, out, &mut claim, &mut total).await?;
         }
         Ok(staging)
     }
@@ -190,7 +191,7 @@ impl Download {
         &mut self,
         file: &OfferedFile,
         path: &Path,
-        out: &mut File,
+        mut out: File,
         claim: &mut Claim,
         total: &mut u64,
     ) -> Result<(), Broken> {
@@ -214,15 +215,14 @@ impl Download {
                     *total += data.len() as u64;
                     // The next piece is on its way while this one is written.
                     let (written, next) =
-                        tokio::join!(out.write_all(&data), self.piece(&claim.source, &file.reference, received));
-                    written.map_err(|error| local_file(path, error))?;
+                        tokio::join!(written(out, path, data), self.piece(&claim.source, &file.reference, received));
+                    out = written?;
                     answered = next;
                     if let Some(listener) = &mut self.listener {
                         listener(Progress { transferred: *total, total: None });
                     }
                 }
                 PullReply::Eof { nonce } => {
-                    out.flush().await.map_err(|error| local_file(path, error))?;
                     claim.references.retain(|reference| *reference != file.reference);
                     if let Some(nonce) = nonce {
                         // The server keeps the file for half an hour otherwise; nothing else depends on it.
@@ -255,8 +255,7 @@ impl Download {
             let request = pull_request(source, &Pull::piece(reference, received));
             let fault = match live.connection.request(request, patience).await {
                 Ok(response) => {
-                    let value = response.payload.value().map_err(unreadable)?;
-                    let reply = PullReply::from_value(value).map_err(unreadable)?;
+                    let reply = PullReply::from_payload(&response.payload).map_err(unreadable)?.map_err(unreadable)?;
                     return Ok((reply, live));
                 }
                 Err(fault) => fault,
@@ -280,6 +279,16 @@ impl Download {
             }
         }
     }
+}
+
+/// Writes a piece to the end of a file, from where it arrived: a file of tokio would copy it once more.
+async fn written(mut file: File, path: &Path, data: Bytes) -> Result<File> {
+    let path = path.to_owned();
+    blocking(move || {
+        file.write_all(&data).map_err(|error| local_file(&path, error))?;
+        Ok(file)
+    })
+    .await
 }
 
 /// Why a download does not go on.

@@ -1,9 +1,7 @@
 //! The folder that a download goes into: beside the destination, whose place it takes when all is there.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-
-use tokio::fs::File;
 
 use crate::clock::randomness;
 use crate::unpack::unpack;
@@ -31,16 +29,15 @@ impl Staging {
     /// The folder goes with the thread that works in it: were it removed by a caller that does not wait any more, the thread
     /// would make it anew.
     pub(super) async fn file(self, inner: PathBuf) -> Result<(Self, File)> {
-        let (staging, file) = blocking(move || {
+        blocking(move || {
             let path = self.path.join(inner);
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder).map_err(|error| local_file(folder, error))?;
             }
-            let file = fs::File::create(&path).map_err(|error| local_file(&path, error))?;
+            let file = File::create(&path).map_err(|error| local_file(&path, error))?;
             Ok((self, file))
         })
-        .await?;
-        Ok((staging, File::from_std(file)))
+        .await
     }
 
     /// Unpacks the archives in the folder.
@@ -81,7 +78,7 @@ impl Drop for Staging {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| {
         Error::new(ErrorKind::LocalFile, "the work on the download was interrupted").with_source(error)
@@ -103,7 +100,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let staging = Staging::create(parent.path(), "id").unwrap();
         let folder = staging.path.clone();
-        let mut zip = zip::ZipWriter::new(fs::File::create(folder.join("job.zip")).unwrap());
+        let mut zip = zip::ZipWriter::new(File::create(folder.join("job.zip")).unwrap());
         for number in 0..2_000 {
             zip.start_file(format!("{number}/x"), zip::write::SimpleFileOptions::default()).unwrap();
         }

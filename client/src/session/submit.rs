@@ -20,7 +20,7 @@ use super::pieces::{Pieces, changed, interrupted};
 use super::{Live, Session, knows_studies};
 use crate::clock::randomness;
 use crate::command::{Line, Touch, submit_line, submitted};
-use crate::connection::Fault;
+use crate::connection::{Fault, Held};
 use crate::job_folder::{self, Package};
 use crate::model::{JobId, SubmitToken};
 use crate::{Error, ErrorKind, JsonObject, Phase, Result, verdict};
@@ -191,58 +191,100 @@ impl SubmitJob {
             request.meta.insert("custom_props".to_owned(), props.clone().into());
         }
         let len = package.len();
-        let mut context =
-            Some(UploadContext { request: request.to_json(), file_size: len, file_name: "job.zip".to_owned() });
-        // The fields got other names with the release that brought studies.
-        let keys = if knows_studies(&self.session.commands()) { PieceKeys::New } else { PieceKeys::Old };
-        let mut pieces = Pieces::of(Arc::clone(package));
-        let mut data = pieces.next().await?;
-        let mut sent = 0;
-        for sequence in 0.. {
-            let size = data.len() as u64;
-            let is_whole = sent + size == len;
-            // An archive that is a multiple of the piece ends with an empty one, as the official client has it.
-            let eof = data.len() < PIECE_SIZE;
-            if sent + size > len || (eof && !is_whole) {
-                return Err(changed());
-            }
-            let piece = Piece {
-                transaction: transaction.clone(),
-                sequence,
-                context: context.take(),
-                data: std::mem::take(&mut data),
-                size,
-                eof,
-                has_peer_props: true,
-            };
-            let outgoing = OutgoingRequest {
-                payload: piece.into_payload_with(&user, keys),
-                streamed: true,
-                ..OutgoingRequest::plain(upload::CHANNEL, upload::REQUEST)
-            };
-            let patience = if eof { LAST_PIECE_PATIENCE } else { PIECE_PATIENCE };
+        let context = UploadContext { request: request.to_json(), file_size: len, file_name: "job.zip".to_owned() };
+        let mut upload = Upload {
+            pieces: Pieces::of(Arc::clone(package)),
+            context: Some(context),
+            transaction,
+            user,
+            // The fields got other names with the release that brought studies.
+            keys: if knows_studies(&self.session.commands()) { PieceKeys::New } else { PieceKeys::Old },
+            len,
+            begun: 0,
+            next: 0,
+        };
+        let mut piece = upload.begin(live).await?;
+        loop {
+            let Begun { held, end, eof } = piece;
+            let is_whole = end == len;
+            // The next piece is on its way, but for its end, while this one is written by the server.
+            let ahead = async { if eof { Ok(None) } else { upload.begin(live).await.map(Some) } };
+            let (answered, ahead) = tokio::join!(live.connection.release(held), ahead);
             // The answer first: what it says counts, even if the folder cannot be read on.
-            let answered = live.connection.request(outgoing, patience).await;
             let reply = answered.map_err(|fault| lost(fault, is_whole)).and_then(|response| {
                 let violation = || Error::new(ErrorKind::ProtocolViolation, "the answer to a piece cannot be read");
                 let value = response.payload.value().map_err(|error| violation().with_source(error))?;
                 PieceReply::from_value(&value).map_err(|error| violation().with_source(error))
             })?;
-            sent += size;
             if reply.return_code != PieceReply::OK {
                 return Err(refused(&reply));
             }
             if let Some(listener) = &mut self.listener {
-                listener(Progress { transferred: sent, total: Some(len) });
+                listener(Progress { transferred: end, total: Some(len) });
             }
-            if eof {
+            let Some(next) = ahead? else {
                 let missing = || Error::new(ErrorKind::ProtocolViolation, "the server took the job and did not reply");
                 let text = reply.end_result.ok_or_else(|| missing().after_sending())?;
                 return Reply::parse(&text).map_err(|error| missing().after_sending().with_source(error));
-            }
-            data = pieces.next().await?;
+            };
+            piece = next;
         }
-        Err(Error::new(ErrorKind::InvalidJob, "the job has too many pieces"))
+    }
+}
+
+/// What has been sent of an upload.
+struct Upload {
+    pieces: Pieces,
+    /// For the first piece.
+    context: Option<UploadContext>,
+    transaction: String,
+    user: String,
+    keys: PieceKeys,
+    len: u64,
+    /// Bytes that are begun.
+    begun: u64,
+    /// Number of the next piece.
+    next: u64,
+}
+
+/// A piece that only has to be released.
+struct Begun {
+    held: Held,
+    /// Bytes of the archive up to its end.
+    end: u64,
+    eof: bool,
+}
+
+impl Upload {
+    /// Sends the next piece but for its end.
+    async fn begin(&mut self, live: &Live) -> Result<Begun> {
+        let data = self.pieces.next().await?;
+        let size = data.len() as u64;
+        let end = self.begun + size;
+        // An archive that is a multiple of the piece ends with an empty one, as the official client has it.
+        let eof = data.len() < PIECE_SIZE;
+        if end > self.len || (eof && end != self.len) {
+            return Err(changed());
+        }
+        let piece = Piece {
+            transaction: self.transaction.clone(),
+            sequence: self.next,
+            context: self.context.take(),
+            data: data.into(),
+            size,
+            eof,
+            has_peer_props: true,
+        };
+        (self.begun, self.next) = (end, self.next + 1);
+        let outgoing = OutgoingRequest {
+            payload: piece.into_payload_with(&self.user, self.keys),
+            streamed: true,
+            ..OutgoingRequest::plain(upload::CHANNEL, upload::REQUEST)
+        };
+        let patience = if eof { LAST_PIECE_PATIENCE } else { PIECE_PATIENCE };
+        // Of what is not released nothing comes.
+        let held = live.connection.hold(outgoing, patience).await.map_err(|fault| lost(fault, false))?;
+        Ok(Begun { held, end, eof })
     }
 }
 

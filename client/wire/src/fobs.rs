@@ -89,6 +89,16 @@ fn split_section(bytes: &[u8]) -> Result<(Section<'_>, &[u8]), FobsError> {
     Ok((Section { marker, body }, rest))
 }
 
+/// As [`decode`], but the bytes below `key` are not copied: they come beside the value, which has nil in their place. Of a
+/// payload with datums they stay in the value.
+pub(crate) fn decode_apart(bytes: &Bytes, key: &str) -> Result<(Value, Option<Bytes>), FobsError> {
+    let (main, rest) = split_section(bytes)?;
+    if main.marker != MARKER_MAIN || !rest.is_empty() {
+        return decode(bytes).map(|value| (value, None));
+    }
+    msgpack::decode_apart(bytes, main.body, key).map_err(FobsError::Body)
+}
+
 /// Reads a payload. References to datums are replaced by their values; other wrappers stay as they are.
 ///
 /// # Errors

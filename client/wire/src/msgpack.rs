@@ -4,6 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use bytes::Bytes;
+use rmpv::ValueRef;
+
 pub use rmpv::Value;
 
 /// Most maps and arrays that are read one inside the other. Admin traffic nests seven levels at most; every
@@ -50,16 +53,51 @@ impl Error for MsgpackError {}
 /// # Errors
 /// [`MsgpackError`].
 pub fn decode(bytes: &[u8]) -> Result<Value, MsgpackError> {
+    let value = read(bytes)?.to_owned();
+    check(&value, MAX_DEPTH)?;
+    Ok(value)
+}
+
+/// As [`decode`], but the bytes below `key`, wherever it is, are not copied: they come beside the value, which has nil in
+/// their place. It makes a difference for a piece of a file.
+pub(crate) fn decode_apart(whole: &Bytes, part: &[u8], key: &str) -> Result<(Value, Option<Bytes>), MsgpackError> {
+    let mut apart = None;
+    let value = owned(read(part)?, key, &mut |bytes| apart = Some(whole.slice_ref(bytes)));
+    check(&value, MAX_DEPTH)?;
+    Ok((value, apart))
+}
+
+/// Borrowed: the library copies what it reads from a stream several times.
+fn read(bytes: &[u8]) -> Result<ValueRef<'_>, MsgpackError> {
     let mut source = Counted { rest: bytes, markers_left: MAX_VALUES };
-    // Borrowed first: the library copies what it reads from a stream several times, which counts for a piece of a file.
     let value = rmpv::decode::read_value_ref_with_max_depth(&mut source, RMPV_DEPTH).map_err(|error| match error {
         rmpv::decode::Error::DepthLimitExceeded => MsgpackError::TooDeep,
         _ if source.markers_left == 0 => MsgpackError::TooMany,
         _ => MsgpackError::Malformed,
     })?;
-    let value = value.to_owned();
-    check(&value, MAX_DEPTH)?;
     if source.rest.is_empty() { Ok(value) } else { Err(MsgpackError::TrailingBytes) }
+}
+
+/// Copies a value but for the bytes below a key. The recursion is bounded: the value was read with a depth limit.
+fn owned<'a>(value: ValueRef<'a>, key: &str, apart: &mut impl FnMut(&'a [u8])) -> Value {
+    match value {
+        ValueRef::Array(items) => Value::Array(items.into_iter().map(|item| owned(item, key, apart)).collect()),
+        ValueRef::Map(entries) => {
+            let entry = |(name, item): (ValueRef<'a>, ValueRef<'a>)| {
+                let name = name.to_owned();
+                let item = match item {
+                    ValueRef::Binary(bytes) if name.as_str() == Some(key) => {
+                        apart(bytes);
+                        Value::Nil
+                    }
+                    item => owned(item, key, apart),
+                };
+                (name, item)
+            };
+            Value::Map(entries.into_iter().map(entry).collect())
+        }
+        other => other.to_owned(),
+    }
 }
 
 /// Bytes that count how often a single one is asked for, which `rmpv` does once for every value (its marker) and

@@ -99,7 +99,7 @@ impl Driver {
                     data.pop();
                 }
                 let received = start + data.len() as u64;
-                PullReply::Data { data, received, cancel_capable: true }
+                PullReply::Data { data: data.into(), received, cancel_capable: true }
             }
             Ok(None) => PullReply::Error { nonce: nonce.clone() },
             Err(error) => return unreadable(&error),

@@ -1,5 +1,7 @@
 //! What time brings: the task that waits for it, and what comes of it.
 
+use std::sync::Arc;
+
 use flare_wire::cell::{Payload, channel};
 use flare_wire::endpoint::OutgoingRequest;
 use tokio::time::{Instant, sleep_until};
@@ -8,7 +10,18 @@ use super::answers::{answer, piece_answer, unwritable};
 use super::{Driver, Life, Phase, State, Waiting};
 use crate::clock::Wake;
 use crate::core::Effect;
+use crate::jobs::content::JobContent;
 use crate::members::Mail;
+
+/// What the task waits for.
+enum Next {
+    /// A deadline, or a poke.
+    At(Instant),
+    /// A poke.
+    Poke,
+    /// The verdicts on these, without which the scheduler would have to wait for them.
+    Judge(Vec<Arc<JobContent>>),
+}
 
 impl Driver {
     /// Does what is due whenever something is. Never ends by itself.
@@ -18,23 +31,37 @@ impl Driver {
     pub(crate) async fn run(&self) {
         loop {
             match self.do_what_is_due() {
-                Some(wake) => tokio::select! {
+                Next::At(wake) => tokio::select! {
                     () = sleep_until(wake) => {}
                     () = self.deadline_changed.notified() => {}
                 },
-                None => self.deadline_changed.notified().await,
+                Next::Poke => self.deadline_changed.notified().await,
+                Next::Judge(contents) => {
+                    let judging =
+                        tokio::task::spawn_blocking(move || contents.iter().for_each(|content| content.judge()));
+                    // Whoever panics has left a verdict all the same.
+                    let _ = judging.await;
+                }
             }
         }
     }
 
-    /// Does what is due, and tells when to look again by itself.
-    fn do_what_is_due(&self) -> Option<Instant> {
+    /// Does what is due, and tells what to wait for.
+    fn do_what_is_due(&self) -> Next {
         let mut state = self.state();
         loop {
-            match state.time.wake(state.sim.next_deadline()?) {
-                Wake::Now => self.advance(&mut state),
-                Wake::At(instant) => return Some(instant.into()),
-                Wake::Never => return None,
+            let Some(deadline) = state.sim.next_deadline() else { return Next::Poke };
+            match state.time.wake(deadline) {
+                Wake::Now => {
+                    // Without the lock, which nobody else would get meanwhile.
+                    let unjudged = state.sim.jobs().unjudged(state.time.now());
+                    if !unjudged.is_empty() {
+                        return Next::Judge(unjudged);
+                    }
+                    self.advance(&mut state);
+                }
+                Wake::At(instant) => return Next::At(instant.into()),
+                Wake::Never => return Next::Poke,
             }
         }
     }

@@ -1,6 +1,5 @@
 //! What arrives in pieces, and the commands that come with it.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use flare_wire::auth::LoginHeaders;
@@ -22,9 +21,8 @@ use crate::transfer::{self, Arrived, Ended, PieceOutcome};
 
 impl Driver {
     pub(super) fn upload_piece(self: &Arc<Self>, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
-        let value = request.payload.value().unwrap_or(Value::Nil);
         let keys = if self.release() < Release::V2_8 { PieceKeys::Old } else { PieceKeys::New };
-        let piece = match Piece::from_value_with(value, keys) {
+        let piece = match Piece::from_payload_with(&request.payload, keys) {
             Ok(piece) => piece,
             Err(error) => return Outcome::Answer(piece_answer(transfer::code_of(error), None)),
         };
@@ -81,19 +79,30 @@ impl Driver {
     /// Looks at an archive and takes the job in; `None` when the `process` that it came to has ended meanwhile.
     fn submit(&self, submission: Submission, arrived: Arrived, process: u64) -> Option<Result<Reply, StateError>> {
         let Arrived { path, problem } = arrived;
-        let checked = match problem.map_or_else(|| File::open(&path), Err) {
-            Ok(file) => check_archive(&submission, file),
-            Err(error) => Err(Refusal::unreadable(&error)),
+        let checked = |archive: &Blob| match problem {
+            None => check_archive(&submission, archive),
+            Some(error) => Err(Refusal::unreadable(&error)),
         };
-        let archive = match &self.adopter {
-            Some(adopter) if checked.is_ok() => {
-                let name = self.state().random.uuid();
-                match adopter.adopt(path, &name) {
-                    Ok(archive) => archive,
-                    Err(error) => return Some(Err(error)),
+        let (checked, archive) = match &self.adopter {
+            None => {
+                let archive = Blob::temporary(path);
+                (checked(&archive), archive)
+            }
+            Some(adopter) => {
+                let checked = checked(&Blob::kept(path.to_path_buf()));
+                match &checked {
+                    Err(_) => (checked, Blob::none()),
+                    Ok(job) => {
+                        // It is written with the job, so that it never has to be reached anew.
+                        job.judge();
+                        let name = self.state().random.uuid();
+                        match adopter.adopt(path, &name) {
+                            Ok(archive) => (checked, archive),
+                            Err(error) => return Some(Err(error)),
+                        }
+                    }
                 }
             }
-            _ => Blob::temporary(path),
         };
         let mut state = self.state();
         if state.process != process {

@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::archive::Archive;
 use super::definition::{JobDefinition, load_config};
 use super::python::PythonError;
-use super::signature::{Trust, verify_app};
+use super::signature::{SIGNATURE_FILE, Trust, verify_app};
+use super::verdict::Verdict;
 
 /// Longest custom code that is looked through for class names.
 const MAX_SOURCE_LEN: u64 = 1 << 20;
@@ -33,7 +34,7 @@ pub struct JobContent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppContent {
     /// Whether its signatures hold.
-    pub trust: Trust,
+    pub trust: Verdict,
     /// True when it brings its own code.
     pub has_custom_code: bool,
     /// Its server configuration, when it can be read.
@@ -58,12 +59,51 @@ impl JobContent {
         roots: &[Certificate],
         now: Moment,
     ) -> Result<Self, PythonError> {
+        Self::read_with(definition, archive, |archive, prefix| {
+            verify_app(archive, prefix, roots, now).map(Verdict::from)
+        })
+    }
+
+    /// The same, but for the signatures of apps that have any: `verdict` gives what is known of the app below a prefix.
+    ///
+    /// # Errors
+    /// What reading the archive raises.
+    pub fn read_unjudged<R: Read + Seek>(
+        definition: &JobDefinition,
+        archive: &mut Archive<R>,
+        verdict: impl Fn(&str) -> Verdict,
+    ) -> Result<Self, PythonError> {
+        Self::read_with(definition, archive, |archive, prefix| {
+            let is_signed = archive.contains(&format!("{prefix}{SIGNATURE_FILE}"));
+            Ok(if is_signed { verdict(prefix) } else { Trust::Unsigned.into() })
+        })
+    }
+
+    /// Reaches the verdicts that nobody has asked for yet. Takes as long as the archive is large.
+    pub fn judge(&self) {
+        for app in self.apps.values() {
+            // For whoever asks next.
+            let _ = app.trust.get();
+        }
+    }
+
+    /// True when no verdict is missing.
+    #[must_use]
+    pub fn is_judged(&self) -> bool {
+        self.apps.values().all(|app| app.trust.is_reached())
+    }
+
+    fn read_with<R: Read + Seek>(
+        definition: &JobDefinition,
+        archive: &mut Archive<R>,
+        mut trust: impl FnMut(&mut Archive<R>, &str) -> Result<Verdict, PythonError>,
+    ) -> Result<Self, PythonError> {
         let is_unsafe = archive.members().iter().any(|member| member.is_symlink || leaves_its_folder(&member.name));
         let map = definition.meta.get("deploy_map").and_then(Value::as_object);
         let mut apps = BTreeMap::new();
         for app in map.into_iter().flat_map(|map| map.keys()) {
             let prefix = format!("{}/{app}/", definition.folder);
-            apps.insert(app.clone(), AppContent::read(archive, &prefix, roots, now)?);
+            apps.insert(app.clone(), AppContent::read(archive, &prefix, &mut trust)?);
         }
         Ok(Self { apps, is_unsafe })
     }
@@ -73,8 +113,7 @@ impl AppContent {
     fn read<R: Read + Seek>(
         archive: &mut Archive<R>,
         prefix: &str,
-        roots: &[Certificate],
-        now: Moment,
+        trust: &mut impl FnMut(&mut Archive<R>, &str) -> Result<Verdict, PythonError>,
     ) -> Result<Self, PythonError> {
         let members = archive.members().iter().filter(|member| !member.is_directory());
         let files: Vec<(String, String)> = members
@@ -90,7 +129,7 @@ impl AppContent {
             custom_classes.extend(defined_names(&source).map(|class| format!("{module}.{class}")));
         }
         Ok(Self {
-            trust: verify_app(archive, prefix, roots, now)?,
+            trust: trust(archive, prefix)?,
             has_custom_code: archive.members().iter().any(|member| member.name.starts_with(&custom)),
             server_config: load_config(archive, &format!("{prefix}config/config_fed_server")).unwrap_or_default(),
             client_config: load_config(archive, &format!("{prefix}config/config_fed_client")).unwrap_or_default(),
@@ -134,7 +173,7 @@ mod tests {
         let job = JobFolder::hello("j").app_file("custom/pkg/net.py", b"import x\nclass Net(Base):\n  def f(): pass\n");
         let content = read(job);
         let app = &content.apps["app"];
-        assert_eq!((app.trust.clone(), app.has_custom_code, content.is_unsafe), (Trust::Unsigned, true, false));
+        assert_eq!((app.trust.get(), app.has_custom_code, content.is_unsafe), (&Trust::Unsigned, true, false));
         assert_eq!(app.custom_classes, ["pkg.net.Net"]);
         assert!(app.server_config.is_some() && app.client_config.is_some());
         assert!(app.files.contains(&("j/app/custom/pkg/net.py".into(), "custom/pkg/net.py".into())));

@@ -19,6 +19,7 @@
 //! | [`store`] | all jobs, and lists that cost what they show |
 //! | [`submit_records`] | submit tokens: one token, one job |
 //! | [`submitter`] | who submits, clones or deletes |
+//! | [`verdict`] | what is found of signatures, when somebody asks |
 //!
 //! Source: `reference/server-behaviour.md` sections 5, 8, 10, 11, 15, 16 and 18, and the nvflare 2.9.0 server.
 
@@ -38,3 +39,4 @@ pub mod submit_records;
 pub mod submitter;
 #[cfg(test)]
 mod testing;
+pub mod verdict;

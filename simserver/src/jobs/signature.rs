@@ -47,6 +47,8 @@ pub enum Trust {
     Broken,
     /// Signed, by these users; the first one signed the app's own folder.
     Signed(Vec<Submitter>),
+    /// Its archive cannot be read, so that the job is not deployed at all.
+    Unreadable,
 }
 
 /// Judges the app whose members start with `prefix`, which ends with `/`.

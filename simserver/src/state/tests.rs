@@ -10,7 +10,7 @@ use crate::jobs::submitter::Submitter;
 fn job(job_id: &str, archive: Blob) -> StoredJob<Blob> {
     let meta = serde_json::json!({"name": "n", "job_id": job_id, "status": "SUBMITTED", "odd": [1.5, null, "ü"]});
     let app = AppContent {
-        trust: Trust::Signed(vec![Submitter::new("a@b.c", "o", "lead")]),
+        trust: Trust::Signed(vec![Submitter::new("a@b.c", "o", "lead")]).into(),
         has_custom_code: true,
         server_config: Some(serde_json::json!({"workflows": []})),
         client_config: None,

@@ -201,7 +201,7 @@ mod tests {
             transaction: "t".to_owned(),
             sequence,
             context: (sequence == 0).then_some(context),
-            data: data.to_vec(),
+            data: data.to_vec().into(),
             size: data.len() as u64,
             eof,
             has_peer_props: true,

@@ -10,6 +10,7 @@ use flare_simserver::blob::Blob;
 use flare_simserver::core::SimConfig;
 use flare_simserver::jobs::behaviour::Rule;
 use flare_simserver::jobs::content::{AppContent, JobContent};
+use flare_simserver::jobs::lifecycle::Timings;
 use flare_simserver::jobs::meta::JobMeta;
 use flare_simserver::jobs::signature::Trust;
 use flare_simserver::jobs::store::StoredJob;
@@ -337,7 +338,7 @@ fn job(recorded: &RecordedReply, job_id: &str, state: State) -> StoredJob<Blob> 
         "args": {"num_rounds": 60},
     }]});
     let app = AppContent {
-        trust: Trust::Unsigned,
+        trust: Trust::Unsigned.into(),
         has_custom_code: false,
         server_config: recorded
             .command
@@ -350,4 +351,40 @@ fn job(recorded: &RecordedReply, job_id: &str, state: State) -> StoredJob<Blob> 
     };
     let content = JobContent { apps: BTreeMap::from([("app".to_owned(), app)]), is_unsafe: false };
     StoredJob::new(JobMeta::restored(meta), Arc::new(content), Blob::none())
+}
+
+/// Seen on a real server: it says that it cannot find the job, then has nothing to tell, then it tells; and an abort is
+/// answered after its waits for sites and for the job's process.
+#[test]
+fn a_job_that_has_just_started_cannot_be_asked_and_its_abort_takes_a_while() {
+    const JOB: &str = "27c7e82c-7272-4c03-8975-51b97af32523";
+    let start = flare_wire::Moment::from_unix(Duration::from_secs(1_795_308_677));
+    let mut config = config(&["site-1"], start);
+    let_jobs_run(&mut config, Rule::named("*").until_aborted());
+    config.job_settings.timings = Timings::default();
+    let Timings { check_in, warm_up, abort_reply, .. } = config.job_settings.timings;
+    let mut federation = Federation::start(config, 5, start);
+    run_a_job(&mut federation, JOB);
+    let token = federation.login("admin@nvidia.com", "default");
+    let ask = |federation: &mut Federation, line: &str| {
+        let reply = federation.send(&format!("{line} {JOB} all"), &token);
+        serde_json::from_str::<Value>(&reply.to_json()).unwrap()
+    };
+    for line in ["show_stats", "show_errors", "reset_errors"] {
+        let reply = ask(&mut federation, line);
+        assert_eq!(
+            reply["data"][0]["data"],
+            format!("Cannot find job: {JOB}. Please make sure the first arg following the command is a valid job_id.")
+        );
+        assert_eq!((&reply["meta"]["status"], &reply["meta"]["info"]), (&json!("invalid_job_id"), &json!(JOB)));
+    }
+    federation.advance(check_in);
+    assert_eq!(ask(&mut federation, "show_stats")["data"][0]["data"], json!({"server": {}, "site-1": {}}));
+    federation.advance(warm_up);
+    let stats = ask(&mut federation, "show_stats");
+    assert_eq!(stats["data"][0]["data"]["site-1"]["ClientRunner"]["job_id"], JOB, "{stats}");
+    let before = federation.now;
+    let aborted = federation.send(&format!("abort_job {JOB}"), &token);
+    assert_eq!(Federation::first_text(&aborted), "Abort signal has been sent to the server app.");
+    assert_eq!(federation.now.since(before), abort_reply);
 }

@@ -113,6 +113,9 @@ pub(crate) fn config(sites: &[&str], created: Moment) -> SimConfig {
     let mut config = SimConfig { sites: sites.iter().map(site).collect(), ..SimConfig::new(PROJECT, server) };
     // Jobs that a recording tells of stay as they were at its moment.
     config.job_settings.policy.max_jobs = 0;
+    // Those of running jobs were made some time after the start.
+    config.job_settings.timings.check_in = Duration::ZERO;
+    config.job_settings.timings.warm_up = Duration::ZERO;
     config
 }
 
@@ -178,7 +181,7 @@ impl Federation {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(archive).unwrap();
         let archive = Blob::temporary(file.into_temp_path());
-        let checked = check_archive(&submission, archive.open().unwrap());
+        let checked = check_archive(&submission, &archive);
         Upload { submission, checked, archive }
     }
 

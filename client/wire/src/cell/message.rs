@@ -187,6 +187,15 @@ impl Payload {
         }
     }
 
+    /// As [`value`](Self::value), but the bytes below `key` are not copied: they come beside the value, which has nil in
+    /// their place. Where that cannot be they stay in it.
+    pub(crate) fn value_apart(&self, key: &str) -> Result<(Value, Option<Bytes>), PayloadError> {
+        match &self.encoding {
+            Encoding::Fobs => fobs::decode_apart(&self.bytes, key).map_err(PayloadError::Fobs),
+            _ => self.value().map(|value| (value, None)),
+        }
+    }
+
     /// The text of a FOBS payload, as HCI messages are.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ struct Pending {
     timeout: Duration,
     last_progress: Moment,
     receiving: bool,
+    /// Its last part is held back, so that nothing can come of it and its time does not run.
+    is_held: bool,
 }
 
 /// All requests under way, and the ids of new ones.
@@ -91,7 +93,9 @@ impl Exchange {
         self.next_id += 1;
         self.by_correlation.insert(correlation.clone(), id);
         let destination = destination.to_owned();
-        self.pending.insert(id, Pending { correlation, destination, timeout, last_progress: now, receiving: false });
+        let pending =
+            Pending { correlation, destination, timeout, last_progress: now, receiving: false, is_held: false };
+        self.pending.insert(id, pending);
         Ok(id)
     }
 
@@ -130,8 +134,30 @@ impl Exchange {
         self.remove(id).map(|_| id)
     }
 
-    pub(super) fn cancel(&mut self, id: RequestId) {
-        self.remove(id);
+    /// Ends a request; gives the id that its stream carries when that is held back.
+    pub(super) fn cancel(&mut self, id: RequestId) -> Option<String> {
+        match self.remove(id)? {
+            Pending { correlation: Correlation::Streamed(request_id), is_held: true, .. } => Some(request_id),
+            _ => None,
+        }
+    }
+
+    /// The last part of a request is held back from now on.
+    pub(super) fn hold(&mut self, id: RequestId) {
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.is_held = true;
+        }
+    }
+
+    /// The last part of a request goes now; gives the id that its stream carries.
+    pub(super) fn release(&mut self, now: Moment, id: RequestId) -> Option<&str> {
+        let pending = self.pending.get_mut(&id).filter(|pending| pending.is_held)?;
+        pending.is_held = false;
+        pending.last_progress = now;
+        match &pending.correlation {
+            Correlation::Streamed(request_id) => Some(request_id),
+            Correlation::Plain(_) => None,
+        }
     }
 
     pub(super) fn drain(&mut self) -> Vec<RequestId> {
@@ -160,7 +186,8 @@ impl Exchange {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Moment> {
-        self.pending.values().map(|pending| pending.last_progress + pending.timeout).min()
+        let moving = self.pending.values().filter(|pending| !pending.is_held);
+        moving.map(|pending| pending.last_progress + pending.timeout).min()
     }
 
     /// Ends the requests whose time is over, in the order they were made.
@@ -168,7 +195,7 @@ impl Exchange {
         let mut due: Vec<RequestId> = self
             .pending
             .iter()
-            .filter(|(_, pending)| now >= pending.last_progress + pending.timeout)
+            .filter(|(_, pending)| !pending.is_held && now >= pending.last_progress + pending.timeout)
             .map(|(id, _)| *id)
             .collect();
         due.sort_unstable();

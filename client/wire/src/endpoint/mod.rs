@@ -397,7 +397,7 @@ impl Endpoint {
         }
         if request.streamed {
             let (id, request_id) = self.exchange.begin_streamed(now, &request.destination, timeout)?;
-            self.start_stream(now, request, Some(request_id), self.config.request_stream);
+            self.start_stream(now, request, Some(request_id), stream::Sender::new, self.config.request_stream);
             Ok(id)
         } else {
             let (id, request_id) = self.exchange.begin_plain(now, &request.destination, timeout)?;
@@ -406,10 +406,37 @@ impl Endpoint {
         }
     }
 
+    /// Sends a streamed request but for its last chunk, which waits for [`release`](Self::release): the peer does not act on
+    /// it before. The time of the request runs from there.
+    ///
+    /// # Errors
+    /// As [`Endpoint::request`].
+    pub fn hold(
+        &mut self,
+        now: Moment,
+        request: OutgoingRequest,
+        timeout: Duration,
+    ) -> Result<RequestId, RequestError> {
+        if !self.is_connected() {
+            return Err(RequestError::Disconnected);
+        }
+        let (id, request_id) = self.exchange.begin_streamed(now, &request.destination, timeout)?;
+        self.exchange.hold(id);
+        self.start_stream(now, request, Some(request_id), stream::Sender::held, self.config.request_stream);
+        Ok(id)
+    }
+
+    /// Sends the rest of a request that was held.
+    pub fn release(&mut self, now: Moment, id: RequestId) {
+        if let Some(request_id) = self.exchange.release(now, id) {
+            self.outbox.release(request_id);
+        }
+    }
+
     /// Sends a streamed message that wants no reply.
     pub fn notify(&mut self, now: Moment, request: OutgoingRequest) {
         if self.is_connected() {
-            self.start_stream(now, request, None, self.config.request_stream);
+            self.start_stream(now, request, None, stream::Sender::new, self.config.request_stream);
         }
     }
 
@@ -418,6 +445,7 @@ impl Endpoint {
         now: Moment,
         request: OutgoingRequest,
         request_id: Option<String>,
+        begin: impl FnOnce(stream::Outgoing, StreamSettings, Moment) -> stream::Sender,
         settings: StreamSettings,
     ) {
         let outgoing = stream::Outgoing {
@@ -428,7 +456,7 @@ impl Endpoint {
             headers: request.headers,
             payload: request.payload,
         };
-        self.outbox.push_stream(stream::Sender::new(outgoing, settings, now), &request.destination);
+        self.outbox.push_stream(begin(outgoing, settings, now), &request.destination);
     }
 
     /// Answers a request that came in, the way it came.
@@ -462,7 +490,7 @@ impl Endpoint {
                     payload,
                     streamed: true,
                 };
-                self.start_stream(now, reply, Some(request_id.clone()), self.config.reply_stream);
+                self.start_stream(now, reply, Some(request_id.clone()), stream::Sender::new, self.config.reply_stream);
             }
         }
     }
@@ -483,9 +511,12 @@ impl Endpoint {
         self.request(now, request, BYE_TIMEOUT)
     }
 
-    /// Forgets a request whose caller went away; a reply that comes later is dropped.
+    /// Forgets a request whose caller went away; a reply that comes later is dropped. One that is held is never completed,
+    /// and its receiver is told.
     pub fn cancel(&mut self, id: RequestId) {
-        self.exchange.cancel(id);
+        if let Some(request_id) = self.exchange.cancel(id) {
+            self.outbox.abort(&request_id, &self.addresses);
+        }
     }
 
     /// The connection is gone: every request under way ends.

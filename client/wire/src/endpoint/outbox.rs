@@ -132,6 +132,22 @@ impl Outbox {
         self.streams.remove(index)?.sender.request_id().map(str::to_owned)
     }
 
+    /// Lets the last chunk of a stream go.
+    pub(super) fn release(&mut self, request_id: &str) {
+        let held = self.streams.iter_mut().find(|stream| stream.sender.request_id() == Some(request_id));
+        if let Some(stream) = held {
+            stream.sender.release();
+        }
+    }
+
+    /// Ends a stream that is not wanted any more, and tells its receiver.
+    pub(super) fn abort(&mut self, request_id: &str, addresses: &Addresses) {
+        let held = self.streams.iter().position(|stream| stream.sender.request_id() == Some(request_id));
+        if let Some(stream) = held.and_then(|index| self.streams.remove(index)) {
+            self.push_message(addresses.abort(&stream.destination, stream.sender.id(), "cancelled"));
+        }
+    }
+
     pub(super) fn is_sending(&self, request_id: &str) -> bool {
         self.streams.iter().any(|stream| !stream.sender.is_sent() && stream.sender.request_id() == Some(request_id))
     }

@@ -105,6 +105,39 @@ fn plain_and_streamed_requests_are_answered_the_way_they_came() {
     }
 }
 
+/// Longer than a chunk.
+fn long_request() -> OutgoingRequest {
+    hci(&"x".repeat(stream::CHUNK_SIZE + 1))
+}
+
+#[test]
+fn a_held_request_is_sent_but_for_its_last_chunk_and_its_time_runs_once_it_is_released() {
+    let mut pair = Pair::connected();
+    let held = pair.client.hold(pair.now, long_request(), TIMEOUT).unwrap();
+    pair.exchange();
+    assert_eq!(pair.server.receiver.unfinished(), 1);
+    assert!(pair.server.poll_event().is_none());
+    pair.pass(TIMEOUT * 2);
+    assert!(pair.client.poll_event().is_none());
+    pair.client.release(pair.now, held);
+    pair.exchange();
+    assert_eq!(pair.inbound().payload.as_text().unwrap().len(), stream::CHUNK_SIZE + 1);
+    pair.pass(TIMEOUT);
+    assert!(matches!(pair.outcome(), Err(RequestError::TimedOut { .. })));
+}
+
+#[test]
+fn a_held_request_that_is_cancelled_is_ended_at_its_receiver_too() {
+    let mut pair = Pair::connected();
+    let held = pair.client.hold(pair.now, long_request(), TIMEOUT).unwrap();
+    pair.exchange();
+    pair.client.cancel(held);
+    pair.exchange();
+    assert_eq!(pair.server.receiver.unfinished(), 0);
+    pair.client.release(pair.now, held);
+    assert!(pair.client.next_frame(pair.now).is_none() && pair.server.poll_event().is_none());
+}
+
 #[test]
 fn a_request_nobody_serves_is_refused_at_once() {
     let mut pair = Pair::connected();

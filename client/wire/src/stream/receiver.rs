@@ -7,12 +7,17 @@ use bytes::{Bytes, BytesMut};
 use super::{ACK_INTERVAL, FINISHED_MEMORY, READ_TIMEOUT, StreamError, StreamKind};
 use crate::Moment;
 use crate::cell::{Encoding, Headers, Payload, headers};
+use crate::frame::MAX_HEADERS_LEN;
 
 /// Most chunks that may arrive ahead of a missing one, whatever the sender announces.
 const MAX_OUT_OF_ORDER: u64 = 1024;
 
 /// What every receiver tolerates, even when the sender announces nothing.
 const MIN_OUT_OF_ORDER: u64 = 16;
+
+/// A chunk of this length is kept as it came. It is a part of a whole frame, whose headers are not longer than that; a
+/// shorter one is copied, so that no peer makes us hold far more than it has sent.
+const LONG_CHUNK: usize = MAX_HEADERS_LEN;
 
 /// Most finished streams that are remembered to recognise their repeats; the oldest are forgotten first. A
 /// peer would have to finish 60 streams a second for a minute to get there.
@@ -131,7 +136,9 @@ struct Incoming {
     next_sequence: u64,
     consumed: u64,
     acked: u64,
-    in_order: BytesMut,
+    /// Long chunks as they came, and what of short ones has been put together.
+    in_order: Vec<Bytes>,
+    short: BytesMut,
     ahead: BTreeMap<u64, (Bytes, bool)>,
     ahead_bytes: u64,
     last_activity: Moment,
@@ -398,7 +405,8 @@ impl Incoming {
             next_sequence: 0,
             consumed: 0,
             acked: 0,
-            in_order: BytesMut::new(),
+            in_order: Vec::new(),
+            short: BytesMut::new(),
             ahead: BTreeMap::new(),
             ahead_bytes: 0,
             last_activity: now,
@@ -407,23 +415,31 @@ impl Incoming {
 
     /// Bytes in memory.
     fn held(&self) -> u64 {
-        self.in_order.len() as u64 + self.ahead_bytes
+        self.consumed + self.ahead_bytes
     }
 
-    /// Takes the next chunk in order; gives the blob when it is the last one. A blob of one chunk is not copied.
+    /// Takes the next chunk in order; gives the blob when it is the last one. A blob of one chunk is not copied, any other
+    /// once.
     fn consume(&mut self, bytes: &Bytes, last: bool) -> Option<Bytes> {
         self.consumed += bytes.len() as u64;
         self.next_sequence += 1;
-        if last && self.in_order.is_empty() {
+        if last && self.in_order.is_empty() && self.short.is_empty() {
             return Some(bytes.clone());
         }
-        if self.in_order.is_empty() {
-            // A piece of a file is one chunk and a little more: it is not moved when the second chunk comes. Never more
-            // than twice what is here, whatever is announced.
-            let announced = usize::try_from(self.size).unwrap_or(usize::MAX);
-            self.in_order.reserve(announced.clamp(bytes.len(), 2 * bytes.len()));
+        if bytes.len() < LONG_CHUNK {
+            self.short.extend_from_slice(bytes);
+        } else {
+            if !self.short.is_empty() {
+                self.in_order.push(self.short.split().freeze());
+            }
+            self.in_order.push(bytes.clone());
         }
-        self.in_order.extend_from_slice(bytes);
-        last.then(|| std::mem::take(&mut self.in_order).freeze())
+        last.then(|| {
+            let len = self.in_order.iter().map(Bytes::len).sum::<usize>() + self.short.len();
+            let mut blob = BytesMut::with_capacity(len);
+            self.in_order.drain(..).for_each(|chunk| blob.extend_from_slice(&chunk));
+            blob.extend_from_slice(&self.short);
+            blob.freeze()
+        })
     }
 }

@@ -87,6 +87,8 @@ pub struct Sender {
     settings: StreamSettings,
     next_sequence: u64,
     all_sent: bool,
+    /// The last chunk may not go yet.
+    is_held: bool,
     acked_bytes: u64,
     unacknowledged: VecDeque<Unacknowledged>,
     repeats: VecDeque<u64>,
@@ -104,6 +106,7 @@ impl Sender {
             settings: StreamSettings { chunk_size: settings.chunk_size.max(1), ..settings },
             next_sequence: 0,
             all_sent: false,
+            is_held: false,
             acked_bytes: 0,
             unacknowledged: VecDeque::new(),
             repeats: VecDeque::new(),
@@ -111,6 +114,17 @@ impl Sender {
             last_progress: now,
             check_at: now + RETRY_WAIT,
         }
+    }
+
+    /// The same, but its last chunk waits for [`release`](Self::release). Nobody acts on a stream before that is there.
+    #[must_use]
+    pub fn held(outgoing: Outgoing, settings: StreamSettings, now: Moment) -> Self {
+        Self { is_held: true, ..Self::new(outgoing, settings, now) }
+    }
+
+    /// Lets the last chunk go.
+    pub const fn release(&mut self) {
+        self.is_held = false;
     }
 
     /// Its stream id.
@@ -146,8 +160,12 @@ impl Sender {
             return None;
         }
         let sequence = self.next_sequence;
+        let is_last = self.end_of(sequence) == self.outgoing.payload.bytes.len();
+        if is_last && self.is_held {
+            return None;
+        }
         self.next_sequence += 1;
-        self.all_sent = self.end_of(sequence) == self.outgoing.payload.bytes.len();
+        self.all_sent = is_last;
         self.unacknowledged.push_back(Unacknowledged { sequence, sent_at: now });
         Some(self.chunk(sequence))
     }

@@ -10,8 +10,10 @@
 //!
 //! The data for a given state is reproducible, so a request may be repeated.
 
+use bytes::Bytes;
+
 use super::TransferError;
-use crate::cell::Payload;
+use crate::cell::{Payload, PayloadError};
 use crate::fobs;
 use crate::msgpack::{self, Value, field};
 
@@ -139,7 +141,7 @@ pub enum PullReply {
     /// A piece.
     Data {
         /// Its bytes, at most [`PIECE_SIZE`].
-        data: Vec<u8>,
+        data: Bytes,
         /// Bytes of the file up to the end of this piece.
         received: u64,
         /// The side that has the file understands [`Conclusion::Cancel`] (2.9).
@@ -166,7 +168,7 @@ impl PullReply {
                 let mut entries = vec![
                     (Value::from(KEY_STATUS), Value::from("ok")),
                     (KEY_STATE.into(), msgpack::map([(KEY_RECEIVED, received.into())])),
-                    (KEY_DATA.into(), Value::Binary(data)),
+                    (KEY_DATA.into(), Value::Binary(data.into())),
                 ];
                 if cancel_capable {
                     entries.push((KEY_CANCEL_CAPABLE.into(), true.into()));
@@ -188,10 +190,23 @@ impl PullReply {
     ///
     /// # Errors
     /// [`TransferError`].
-    pub fn from_value(mut value: Value) -> Result<Self, TransferError> {
+    pub fn from_value(value: Value) -> Result<Self, TransferError> {
+        Self::read(value, None)
+    }
+
+    /// Reads a payload, without a copy of the bytes of the file.
+    ///
+    /// # Errors
+    /// [`PayloadError`] for a payload that cannot be read; [`TransferError`] in the result for one that is no answer.
+    pub fn from_payload(payload: &Payload) -> Result<Result<Self, TransferError>, PayloadError> {
+        let (value, data) = payload.value_apart(KEY_DATA)?;
+        Ok(Self::read(value, data))
+    }
+
+    fn read(mut value: Value, apart: Option<Bytes>) -> Result<Self, TransferError> {
         let body = fobs::body_mut(&mut value);
         // Taken, not copied: it is nearly all of the value.
-        let data = msgpack::take_bytes(body, KEY_DATA);
+        let data = apart.or_else(|| msgpack::take_bytes(body, KEY_DATA).map(Bytes::from));
         let text = |key| field(body, key).and_then(Value::as_str).map(str::to_owned);
         let nonce = text(KEY_NONCE);
         match text(KEY_STATUS).as_deref() {

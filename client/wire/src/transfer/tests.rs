@@ -80,6 +80,7 @@ fn recorded_downloads_are_read_and_written_back() {
                 }
                 "download_service__:download_service__download" => {
                     let reply = PullReply::from_value(payload.value().unwrap()).unwrap();
+                    assert_eq!(PullReply::from_payload(&payload).unwrap().as_ref(), Ok(&reply), "{name}");
                     data += usize::from(matches!(reply, PullReply::Data { .. }));
                     assert_eq!(reply.into_payload(), payload, "{name}");
                 }
@@ -97,7 +98,7 @@ fn a_piece_is_read_with_the_keys_it_was_written_with_and_no_others() {
         transaction: "t".to_owned(),
         sequence: 0,
         context: Some(UploadContext { request: "{}".to_owned(), file_size: 3, file_name: "job.zip".to_owned() }),
-        data: b"abc".to_vec(),
+        data: b"abc".as_slice().into(),
         size: 3,
         eof: true,
         has_peer_props: true,
@@ -107,6 +108,7 @@ fn a_piece_is_read_with_the_keys_it_was_written_with_and_no_others() {
         for read in [PieceKeys::Old, PieceKeys::New] {
             let value = payload.value().unwrap();
             let found = Piece::from_value_with(value, read);
+            assert_eq!(Piece::from_payload_with(&payload, read), found);
             if read == keys {
                 assert_eq!(found.as_ref(), Ok(&piece));
             } else {

@@ -13,6 +13,8 @@
 //! answer to the last piece. A real server runs the command whenever the transaction ends, also after an error, so
 //! a failed upload may have been accepted.
 
+use bytes::Bytes;
+
 use super::TransferError;
 use crate::cell::Payload;
 use crate::fobs;
@@ -102,7 +104,7 @@ pub struct Piece {
     /// In piece 0 only.
     pub context: Option<UploadContext>,
     /// Bytes of the file.
-    pub data: Vec<u8>,
+    pub data: Bytes,
     /// The announced number of bytes; a server refuses a piece where it differs.
     pub size: u64,
     /// True for the last piece.
@@ -147,7 +149,11 @@ impl Piece {
         }
         Payload::fobs(&fobs::shareable_with(
             head,
-            [(keys.data(), Value::Binary(self.data)), (keys.size(), self.size.into()), (keys.eof(), self.eof.into())],
+            [
+                (keys.data(), Value::Binary(self.data.into())),
+                (keys.size(), self.size.into()),
+                (keys.eof(), self.eof.into()),
+            ],
         ))
     }
 
@@ -163,10 +169,24 @@ impl Piece {
     ///
     /// # Errors
     /// [`TransferError`] for a field that no upload can do without.
-    pub fn from_value_with(mut value: Value, keys: PieceKeys) -> Result<Self, TransferError> {
+    pub fn from_value_with(value: Value, keys: PieceKeys) -> Result<Self, TransferError> {
+        Self::read(value, None, keys)
+    }
+
+    /// Reads a payload of a client that writes these keys, without a copy of the bytes of the file. What cannot be read
+    /// at all is as good as nothing.
+    ///
+    /// # Errors
+    /// [`TransferError`] for a field that no upload can do without.
+    pub fn from_payload_with(payload: &Payload, keys: PieceKeys) -> Result<Self, TransferError> {
+        let (value, data) = payload.value_apart(keys.data()).unwrap_or((Value::Nil, None));
+        Self::read(value, data, keys)
+    }
+
+    fn read(mut value: Value, apart: Option<Bytes>, keys: PieceKeys) -> Result<Self, TransferError> {
         let body = fobs::body_mut(&mut value);
         // Taken, not copied: it is nearly all of the value.
-        let data = msgpack::take_bytes(body, keys.data());
+        let data = apart.or_else(|| msgpack::take_bytes(body, keys.data()).map(Bytes::from));
         let head = field(body, KEY_HEADERS).ok_or(TransferError(KEY_HEADERS))?;
         let text = |map, key| field(map, key).and_then(Value::as_str).map(str::to_owned).ok_or(TransferError(key));
         let context = match field(head, KEY_CONTEXT) {

@@ -6,8 +6,9 @@
 //! submit_job ── arguments, rights ──▶ Submission ── check_archive (reads the file, nothing else) ──▶ Checked
 //!                                                                       finish ── study, token, store ──▶ reply
 //! ```
+//!
+//! Signatures are not judged in any of them, but when the job is to be deployed.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use flare_wire::Moment;
@@ -24,8 +25,10 @@ use crate::jobs::content::JobContent;
 use crate::jobs::content_hash::content_hash;
 use crate::jobs::definition::{JobDefinition, Refusal};
 use crate::jobs::lifecycle::{DownloadFile, NewJob, NotDone, SubmitRefusal};
+use crate::jobs::signature::{Trust, verify_app};
 use crate::jobs::submit_records::SubmitToken;
 use crate::jobs::submitter::Submitter;
+use crate::jobs::verdict::Verdict;
 use crate::mutants::Mutant;
 
 /// A job that a user may submit, and whose archive has to be looked at.
@@ -36,7 +39,7 @@ pub struct Submission {
     study: String,
     submitter: Submitter,
     custom_props: Option<Value>,
-    roots: Vec<Certificate>,
+    roots: Arc<[Certificate]>,
     now: Moment,
     /// What was said so far.
     reply: Reply,
@@ -70,7 +73,7 @@ pub(in crate::commands) fn submit_job(call: &mut Call<'_>) -> Step {
         study: call.study().to_owned(),
         submitter: call.submitter(),
         custom_props: call.request.meta.get("custom_props").cloned(),
-        roots: call.sim.roots().to_vec(),
+        roots: call.sim.roots().into(),
         now: call.now,
         reply: Reply::new(),
     }));
@@ -85,16 +88,41 @@ impl Submission {
     }
 }
 
-/// Reads the uploaded archive. Takes as long as the archive is large, and needs nothing of the server.
+impl Checked {
+    /// Judges the signatures now. Takes as long as the archive is large.
+    pub(crate) fn judge(&self) {
+        self.content.judge();
+    }
+}
+
+/// Reads the uploaded archive, and keeps a handle to it until its signatures are judged. Needs nothing of the server, but
+/// time: a long one when the job comes with a token.
 ///
 /// # Errors
 /// The refusal of the real server.
-pub fn check_archive(submission: &Submission, file: File) -> Result<Checked, Refusal> {
-    let mut archive = Archive::open(file)?;
-    let definition = JobDefinition::read(&submission.folder, &mut archive)?;
-    let content = JobContent::read(&definition, &mut archive, &submission.roots, submission.now)?;
-    let hash = submission.token.as_ref().map(|_| content_hash(&mut archive).map_err(Refusal::Exception));
+pub fn check_archive(submission: &Submission, archive: &Blob) -> Result<Checked, Refusal> {
+    let file = archive.open().map_err(|error| Refusal::unreadable(&error))?;
+    let mut members = Archive::open(file)?;
+    let definition = JobDefinition::read(&submission.folder, &mut members)?;
+    let content = JobContent::read_unjudged(&definition, &mut members, |prefix| {
+        let (archive, prefix) = (archive.clone(), prefix.to_owned());
+        let (roots, now) = (Arc::clone(&submission.roots), submission.now);
+        Verdict::by(move || judge(&archive, &prefix, &roots, now))
+    })?;
+    let hash = submission.token.as_ref().map(|_| content_hash(&mut members).map_err(Refusal::Exception));
     Ok(Checked { definition, content: Arc::new(content), hash })
+}
+
+/// Judges the app below a prefix, by the roots and the time of the upload.
+fn judge(archive: &Blob, prefix: &str, roots: &[Certificate], now: Moment) -> Trust {
+    let judged = || -> Result<Trust, Refusal> {
+        let file = archive.open().map_err(|error| Refusal::unreadable(&error))?;
+        Ok(verify_app(&mut Archive::open(file)?, prefix, roots, now)?)
+    };
+    judged().unwrap_or_else(|refusal| {
+        tracing::info!(error = refusal.exception_text(), "an app cannot be read");
+        Trust::Unreadable
+    })
 }
 
 /// Takes a job in whose archive was looked at.

@@ -37,7 +37,7 @@ pub(super) fn deploy(
     assignments: Vec<Assignment>,
     federation: &impl Federation,
 ) -> Deployment {
-    if content.is_unsafe {
+    if content.is_unsafe || content.apps.values().any(|app| *app.trust.get() == Trust::Unreadable) {
         // The archive is refused while it is unpacked, before any line is written.
         return Deployment { detail: Vec::new(), sites: Err(Failed) };
     }
@@ -94,11 +94,11 @@ fn misses_any(meta: &JobMeta, ok_sites: usize, failed: &[String], detail: &mut V
 
 /// The server asks for signatures last.
 fn on_server(meta: &JobMeta, name: &str, app: &AppContent, federation: &impl Federation) -> Result<(), String> {
-    if app.trust == Trust::Broken {
+    if *app.trust.get() == Trust::Broken {
         return Err(broken(name));
     }
     rights(meta, app, SERVER_SITE, federation)?;
-    if app.trust == Trust::Unsigned && federation.requires_signed_jobs(SERVER_SITE) {
+    if *app.trust.get() == Trust::Unsigned && federation.requires_signed_jobs(SERVER_SITE) {
         return Err("unsigned job rejected — require_signed_jobs is enabled".to_owned());
     }
     Ok(())
@@ -112,7 +112,7 @@ fn on_site(
     site: &str,
     federation: &impl Federation,
 ) -> Result<(), String> {
-    match app.trust {
+    match app.trust.get() {
         Trust::Broken => return Err(broken(name)),
         Trust::Unsigned if federation.requires_signed_jobs(site) => {
             return Err("unsigned job rejected - signed deploy is required".to_owned());
@@ -128,7 +128,7 @@ fn broken(app: &str) -> String {
 
 /// The rights of a signed app are those of its signers, of an unsigned one those of its submitter.
 fn rights(meta: &JobMeta, app: &AppContent, participant: &str, federation: &impl Federation) -> Result<(), String> {
-    let submitters = match &app.trust {
+    let submitters = match app.trust.get() {
         Trust::Signed(signers) => signers.clone(),
         _ => vec![meta.submitter()],
     };

@@ -1,5 +1,7 @@
 //! What time does to jobs: passes of the scheduler, deployments, starts and ends.
 
+use std::sync::Arc;
+
 use flare_wire::Moment;
 use flare_wire::hci::JsonObject;
 use serde_json::Value;
@@ -9,6 +11,7 @@ use super::deploy::{Deployment, deploy};
 use super::run::{Phase, Run};
 use crate::core::{Timer, TimerName};
 use crate::jobs::behaviour::workspace_entries;
+use crate::jobs::content::JobContent;
 use crate::jobs::definition::{SERVER_SITE, is_all_sites, participants};
 use crate::jobs::federation::{Federation, Reach, SiteView};
 use crate::jobs::meta::{JobMeta, JobStatus};
@@ -36,6 +39,18 @@ impl<H: Clone> Jobs<H> {
             Some(Timer { at, name })
         });
         pass.into_iter().chain(runs).collect()
+    }
+
+    /// What the next pass of the scheduler would have to judge, if it is due `now`. That takes as long as the jobs are
+    /// large, so it is better done by somebody whom nobody waits for.
+    pub(crate) fn unjudged(&self, now: Moment) -> Vec<Arc<JobContent>> {
+        if self.pass_due.is_none_or(|due| due > now) {
+            return Vec::new();
+        }
+        let waiting = self.store.waiting().filter_map(|meta| self.store.get(meta.job_id()));
+        // What has not been read yet was judged before it was written.
+        let contents = waiting.filter_map(|job| job.read_details().map(|details| &details.content));
+        contents.filter(|content| !content.is_judged()).cloned().collect()
     }
 
     /// A site registered, or left: waiting jobs may have a chance now.
