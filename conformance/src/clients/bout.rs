@@ -228,6 +228,8 @@ impl Bout {
     pub(crate) async fn running_job(&self) -> CaseResult<String> {
         let job = self.prepare(&JobFolder::endless("referee-endless", &[SITE, SECOND_SITE, FOREIGN_SITE])?).await?;
         self.until_status(&job, |status| status == "RUNNING").await?;
+        // Its processes cannot be asked at once.
+        self.until(&job, || self.server.control(|sim, now| sim.jobs().answers(&job, now))).await?;
         Ok(job)
     }
 
@@ -242,8 +244,12 @@ impl Bout {
     }
 
     async fn until_status(&self, job: &str, is_so: impl Fn(&str) -> bool) -> CaseResult {
+        self.until(job, || self.status(job).is_some_and(|status| is_so(&status))).await
+    }
+
+    async fn until(&self, job: &str, is_so: impl Fn() -> bool) -> CaseResult {
         let waited = tokio::time::timeout(PATIENCE, async {
-            while !self.status(job).is_some_and(|status| is_so(&status)) {
+            while !is_so() {
                 sleep(POLL).await;
             }
         });

@@ -37,7 +37,7 @@ pub struct Timings {
     pub warm_up: Duration,
     /// From the abort of a running job to its final status.
     pub abort: Duration,
-    /// From the abort of a running job to the reply.
+    /// From the abort of a running job to the reply, which with a manual clock comes when its time is moved.
     pub abort_reply: Duration,
     /// How long a check of resources waits for a site that hangs.
     pub hanging_check: Duration,
