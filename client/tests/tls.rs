@@ -167,21 +167,25 @@ async fn silence_is_reported_with_the_step_it_came_in() {
     }
 }
 
-#[tokio::test]
-async fn a_server_that_knows_no_websocket_is_no_flare_server() {
-    let federation = Federation::new();
-    let acceptor = acceptor(&federation.server, Some(&federation));
-    let port = listen(move |socket| {
+/// A web server that has nothing of what clients ask for.
+async fn refusing_server(acceptor: TlsAcceptor, status: &'static str) -> u16 {
+    listen(move |socket| {
         let acceptor = acceptor.clone();
         async move {
             let mut stream = acceptor.accept(socket).await.unwrap();
             let mut request = [0; 1024];
             let _ = stream.read(&mut request).await;
-            let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").as_bytes()).await;
             let _ = stream.shutdown().await;
         }
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_websocket_is_no_flare_server() {
+    let federation = Federation::new();
+    let port = refusing_server(acceptor(&federation.server, Some(&federation)), "404 Not Found").await;
     let error = connect(federation.kit(port, json!({}))).await;
     assert_eq!(error.kind(), ErrorKind::ProtocolViolation, "{error:?}");
     assert!(error.hint().unwrap().contains("scheme"));
@@ -203,18 +207,8 @@ async fn over_grpc_the_certificate_has_to_name_the_host() {
 #[tokio::test]
 async fn a_server_that_knows_no_http_2_is_no_grpc_server() {
     let federation = Federation::new();
-    let acceptor = acceptor(&federation.server_for_host("127.0.0.1"), Some(&federation));
-    let port = listen(move |socket| {
-        let acceptor = acceptor.clone();
-        async move {
-            let mut stream = acceptor.accept(socket).await.unwrap();
-            let mut request = [0; 1024];
-            let _ = stream.read(&mut request).await;
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
-            let _ = stream.shutdown().await;
-        }
-    })
-    .await;
+    let identity = federation.server_for_host("127.0.0.1");
+    let port = refusing_server(acceptor(&identity, Some(&federation)), "400 Bad Request").await;
     let error = connect(federation.kit(port, json!({"scheme": "grpc"}))).await;
     assert_eq!(error.kind(), ErrorKind::ProtocolViolation, "{error:?}");
     assert!(error.hint().unwrap().contains("scheme"));

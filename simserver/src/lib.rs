@@ -52,6 +52,7 @@ pub mod observer;
 mod peer;
 pub mod pki;
 pub mod project;
+mod release;
 pub mod scenario;
 mod script;
 mod server;

@@ -19,6 +19,7 @@ use flare_wire::cell::{Hello, ReturnCode, channel, headers};
 use flare_wire::endpoint::{ANY_TOPIC, Answer, Endpoint, EndpointConfig, Event, InboundRequest, ReplyTo};
 use flare_wire::is_uuid4;
 use flare_wire::link::{FrameSource, Link};
+use flare_wire::stream::StreamSettings;
 use flare_wire::transfer::{download, upload};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -123,8 +124,9 @@ impl Peer {
         let clock = driver.clock();
         let release = driver.release();
         let mut config = EndpointConfig::server(SERVES);
-        // Reliable streams came with 2.9: clients from before do not acknowledge the end of one.
-        config.reply_stream.reliable &= release >= Release::V2_9;
+        if release < Release::V2_9 {
+            config.reply_stream = StreamSettings::server_reply_before_2_9();
+        }
         let mut endpoint = Endpoint::accept(config, driver.fork_randomness(), clock.now());
         endpoint.set_stamp(driver.stamp());
         endpoint.set_gate(driver.gate());

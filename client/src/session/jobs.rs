@@ -10,6 +10,9 @@ use crate::command::{
 use crate::model::{DeletedJob, JobId, JobMeta, JobQuery, JobStatus, JobSummary, LogConfig, Targets};
 use serde_json::Value;
 
+/// The status of a 2.7 server for a job without further components, as it spells it.
+const NO_COMPONENTS_IN_2_7: &str = "no_job_compoents";
+
 /// Jobs.
 impl Session {
     /// Lists jobs of the session's study, in short.
@@ -170,7 +173,13 @@ impl Session {
     /// # Cancel safety
     /// Nothing is left behind.
     pub async fn list_job_components(&self, job_id: &JobId) -> Result<Vec<String>> {
-        self.run(&ListJobComponents(job_id)).await
+        match self.run(&ListJobComponents(job_id)).await {
+            // How a 2.7 server says that there are none; later ones give an empty list.
+            Err(error) if error.status().is_some_and(|status| status.as_str() == NO_COMPONENTS_IN_2_7) => {
+                Ok(Vec::new())
+            }
+            components => components,
+        }
     }
 
     /// What a running job does on these targets, by `server` and the names of sites. What is in it depends on the

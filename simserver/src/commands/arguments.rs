@@ -58,6 +58,28 @@ pub const LIST_JOBS: Parser = Parser {
     errors: ErrorStyle::FirstWithHelp(LIST_JOBS_HELP),
 };
 
+/// The same before 2.8, without submit tokens.
+pub const LIST_JOBS_2_7: Parser = Parser {
+    options: LIST_JOBS.options.split_at(LIST_JOBS.options.len() - 1).0,
+    errors: ErrorStyle::FirstWithHelp(LIST_JOBS_HELP_2_7),
+    ..LIST_JOBS
+};
+
+/// Follows every error in the arguments of `list_jobs` before 2.8.
+pub const LIST_JOBS_HELP_2_7: &str = "\
+usage: list_jobs [-d] [-u] [-r] [-n N] [-m M] [job_id]
+
+positional arguments:
+  job_id  Job ID prefix
+
+options:
+  -d      Show detailed list
+  -u      List jobs submitted by the same user
+  -r      List jobs in reverse order of submission time
+  -n N    Filter by job name prefix
+  -m M    Maximum number of jobs that will be listed
+";
+
 /// Follows every error in the arguments of `list_jobs`.
 pub const LIST_JOBS_HELP: &str = "\
 usage: list_jobs [-d] [-u] [-r] [-n N] [-m M] [--submit-token SUBMIT_TOKEN]

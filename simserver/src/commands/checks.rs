@@ -68,8 +68,11 @@ impl Call<'_> {
 
     fn must_be_allowed(&mut self) -> Step {
         let submitter = self.job.as_ref().and_then(|job| self.sim.jobs().meta(job)).map(JobMeta::submitter);
-        let submitter = submitter
-            .map_or_else(Person::default, |submitter| Person::new(&submitter.name, &submitter.org, &submitter.role));
+        // Before 2.8 the organization of the submitter is taken for the role too.
+        let is_old = self.sim.release() < Release::V2_8;
+        let submitter = submitter.map_or_else(Person::default, |submitter| {
+            Person::new(&submitter.name, &submitter.org, if is_old { &submitter.org } else { &submitter.role })
+        });
         let allowed = self.sim.authorize(self.command.name, &self.person(), &submitter);
         if let Err(refusal) = allowed {
             let shown = format!("Authorization Error: {refusal}");

@@ -49,6 +49,7 @@ pub use table::{Command, Confirm, commands};
 
 use crate::core::{Sim, Ticket};
 use crate::mutants::Mutant;
+use crate::release::Release;
 use crate::script::Scripted;
 use call::{Call, Step, Stop};
 use request::Request;
@@ -129,7 +130,13 @@ fn execute(
         fail(&mut reply, Stop::Exception("TypeError: expected string or bytes-like object, got 'dict'".to_owned()));
         return (reply, Duration::ZERO, None);
     };
-    let words = line::words(line);
+    let words = match line::words(line, sim.release()) {
+        Ok(words) => words,
+        Err(text) => {
+            fail(&mut reply, Stop::Exception(text));
+            return (reply, Duration::ZERO, None);
+        }
+    };
     let word = words.first().map_or("", String::as_str);
     if let Some(scripted) = scripted(sim, now, incoming, request, line, word) {
         return (scripted, Duration::ZERO, None);
@@ -206,8 +213,9 @@ fn authenticate(call: &mut Call<'_>) -> Step {
     }
     let seconds = call.sim.idle_seconds();
     call.reply.push_error("session_inactive");
+    let how = if call.sim.release() < Release::V2_9 { "timed out" } else { "timed out/expired" };
     call.reply.push_string(format!(
-        "user not authenticated or session timed out/expired after {seconds} seconds of inactivity - logged out"
+        "user not authenticated or session {how} after {seconds} seconds of inactivity - logged out"
     ));
     Err(Stop::Done)
 }

@@ -10,7 +10,7 @@ use super::call::{ADMIN_TIMEOUT, Call, Step, Stop};
 use super::ids;
 use crate::core::argparse::{Count, Parser};
 use crate::core::shell::{self, Place};
-use crate::core::{SiteReply, SiteRequest};
+use crate::core::{Release, SiteReply, SiteRequest};
 use crate::mutants::Mutant;
 
 /// Files that commands other than `ls` may show, by their ends.
@@ -58,18 +58,38 @@ impl Call<'_> {
         let Some((target, words)) = self.arguments().split_first() else {
             return self.refuse(&MetaStatus::Error, "syntax error: missing target");
         };
+        let name = self.command.name;
+        let line = if self.sim.release() < Release::V2_8 {
+            joined_before_2_8(name, words).map_err(Stop::Exception)?
+        } else {
+            join_args(std::iter::once(name).chain(words.iter().map(String::as_str)))
+        };
         let leaves = self.sim.mutant(Mutant::PathLeavesWorkspace);
         if let Err(problem) = program.accept(words)
             && !(leaves && problem == LEAVES_WORKSPACE)
         {
             return self.refuse(&MetaStatus::Error, &problem);
         }
-        let line = join_args(std::iter::once(self.command.name).chain(words.iter().map(String::as_str)));
         let target = target.clone();
         let for_server = target == "server";
         self.shell = Some(ShellCommand { target, line, site_parser: program.site_parser });
         Ok(for_server)
     }
+}
+
+/// The line as it was joined before 2.8: in quotes where there is a blank, and nothing is escaped.
+fn joined_before_2_8(name: &str, words: &[String]) -> Result<String, String> {
+    let mut line = name.to_owned();
+    for word in words {
+        let mut parts = word.split_whitespace();
+        line.push(' ');
+        match (parts.next(), parts.next()) {
+            (None, _) => return Err("IndexError: list index out of range".to_owned()),
+            (Some(only), None) => line.push_str(only),
+            _ => line.push_str(&format!("\"{word}\"")),
+        }
+    }
+    Ok(line)
 }
 
 impl Program {

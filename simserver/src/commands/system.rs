@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::{Call, Step};
 use super::targets::TargetKind;
-use crate::core::{SiteAnswer, SiteReply, SiteRequest};
+use crate::core::{Release, SiteAnswer, SiteReply, SiteRequest};
 
 /// Memory of the server's machine, or of each site's.
 pub(super) fn sys_info(call: &mut Call<'_>) -> Step {
@@ -66,6 +66,11 @@ fn figures_table(call: &Call<'_>, figures: &JsonObject) -> Table {
 pub(super) fn report_resources(call: &mut Call<'_>) -> Step {
     let target = call.first_argument()?;
     let kind = TargetKind::read(&target).unwrap_or(TargetKind::Server);
+    if kind == TargetKind::All && call.sim.release() < Release::V2_8 {
+        let text = format!("invalid target type {target}. Usage: sys_info server|client <client-name>");
+        call.reply.push_string(text);
+        return Ok(());
+    }
     let answers = if kind.has_sites() { call.ask_targets(SiteRequest::Resources)? } else { Vec::new() };
     if kind == TargetKind::Client && answers.is_empty() {
         call.reply.push_error("no responses from clients");

@@ -38,9 +38,10 @@ pub mod studies;
 mod timers;
 mod workspace;
 
+pub use crate::release::{NoSuchRelease, Release};
 pub use authorization::{Person, Policy, PolicyError};
 pub use clock::LocalTime;
-pub use config::{HostMemory, NoSuchRelease, Release, Scopes, ServerConfig, SimConfig, SiteBehaviour, SiteConfig};
+pub use config::{HostMemory, Scopes, ServerConfig, SimConfig, SiteBehaviour, SiteConfig};
 pub use downloads::{Download, Offer};
 pub use files::{Node, NodeKind, PathError, VirtualFiles};
 pub(crate) use logs::LOGS;

@@ -11,10 +11,10 @@ use std::time::Duration;
 use flare_wire::auth::SessionToken;
 use flare_wire::{Moment, PublicKey};
 
-use super::config::Release;
 use super::passes::Passes;
 use super::remembered::Remembered;
 use crate::mutants::{Mutant, Mutants};
+use crate::release::Release;
 
 /// A session that no command was sent in for this long is ended.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(1800);

@@ -11,6 +11,7 @@ use super::config::{SiteBehaviour, SiteConfig};
 use super::shell::{self, NotModelled, Place};
 use super::{LocalTime, Person, Policy, VirtualFiles, logs};
 use crate::core::argparse::Parser;
+use crate::release::Release;
 
 /// Sites say this often that they are there.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -193,7 +194,11 @@ impl Site {
             SiteRequest::Resources => config.resources.clone(),
             SiteRequest::Environment => json!({
                 "site_name": config.name,
-                "workspace": config.workspace.path(),
+                // Before 2.8 as the start script names it.
+                "workspace": match around.release {
+                    Release::V2_7 => format!("{}/startup/..", config.workspace.path()),
+                    Release::V2_8 | Release::V2_9 => config.workspace.path().to_owned(),
+                },
                 "secure_mode": true,
                 "root_url": config.root_url,
             }),
@@ -490,6 +495,7 @@ impl Sites {
 pub(super) struct Around<'a> {
     pub(super) now: Moment,
     pub(super) clock: LocalTime,
+    pub(super) release: Release,
     pub(super) version: &'static str,
     pub(super) project: &'a str,
     pub(super) random: &'a mut Randomness,

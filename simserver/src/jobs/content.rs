@@ -164,7 +164,7 @@ mod tests {
 
     fn read(job: JobFolder) -> JobContent {
         let mut archive = Archive::open(Cursor::new(job.zip())).unwrap();
-        let definition = JobDefinition::read("j", &mut archive).unwrap();
+        let definition = JobDefinition::read("j", &mut archive, crate::release::Release::V2_9).unwrap();
         JobContent::read(&definition, &mut archive, &[], Moment::default()).unwrap()
     }
 

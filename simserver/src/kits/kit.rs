@@ -18,7 +18,10 @@ pub(crate) const DIRECTORY_MODE: u32 = 0o755;
 pub(crate) const DIRECTORIES: [&str; 3] = ["startup", "local", "transfer"];
 
 /// Those of them whose files are signed, where kits are.
-const SIGNED: [&str; 2] = ["startup", "local"];
+pub(crate) const SIGNED: [&str; 2] = ["startup", "local"];
+
+/// The file of their signatures.
+pub(crate) const SIGNATURES: &str = "signature.json";
 
 /// The files of a participant: what [`Kit::write`] puts into its directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +70,7 @@ impl Kit {
                 .filter_map(|file| Some((file.path.strip_prefix(part)?.strip_prefix('/')?, &file.content)))
                 .map(|(name, content)| (name.to_owned(), STANDARD.encode(key.sign(random, content)).into()))
                 .collect();
-            self.files.push(KitFile::json(&format!("{part}/signature.json"), &Value::Object(signatures)));
+            self.files.push(KitFile::json(&format!("{part}/{SIGNATURES}"), &Value::Object(signatures)));
         }
         self
     }

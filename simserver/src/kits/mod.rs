@@ -23,7 +23,7 @@ mod kit;
 mod workspace;
 
 use kit::Kit;
-pub(crate) use kit::{DIRECTORIES, DIRECTORY_MODE, KitFile};
+pub(crate) use kit::{DIRECTORIES, DIRECTORY_MODE, KitFile, SIGNATURES, SIGNED};
 
 pub use contents::{DEFAULT_AUTHORIZATION, Participant};
 pub use credentials::{Credentials, SiteKeys};

@@ -15,7 +15,7 @@ use crate::core::{
     DISABLED_CLIENTS, Policy, STUDY_REGISTRY, ServerConfig, SimConfig, SiteConfig, StudyRegistry, StudyRegistryError,
     VirtualFiles, Workspace,
 };
-use crate::kits::{DEFAULT_AUTHORIZATION, DIRECTORIES, DIRECTORY_MODE, Participant};
+use crate::kits::{DEFAULT_AUTHORIZATION, DIRECTORIES, DIRECTORY_MODE, Participant, SIGNATURES, SIGNED};
 use crate::pki::{Authority, Identity};
 use crate::project::Project;
 use crate::state;
@@ -28,6 +28,9 @@ const EDITED_AUTHORIZATION: &str = "local/authorization.json";
 
 /// As long as the private key of a participant: its size is all that `ls` shows.
 const KEY_LEN: usize = 1679;
+
+/// Length of a signature in the file of signatures, in base64.
+const SIGNATURE_LEN: usize = 344;
 
 /// Time between two files of a kit: they were written one after the other, which `ls -t` shows.
 const BETWEEN_FILES: Duration = Duration::from_micros(100);
@@ -189,6 +192,13 @@ impl Workspaces {
             let content = contents.entry(file.content).or_insert_with_key(|content| Arc::new(content.clone()));
             files.insert(&file.path, Arc::clone(content), file.mode, written);
             written = written + BETWEEN_FILES;
+        }
+        if self.project.signs_kits() {
+            // Stands for the signatures of every participant, as the certificate does.
+            let signatures = format!("{:#}", json!({"signature": "A".repeat(SIGNATURE_LEN)})).into_bytes();
+            for part in SIGNED {
+                files.insert(&format!("{part}/{SIGNATURES}"), signatures.clone(), 0o644, written);
+            }
         }
         // Commands show what the user has put there.
         if let Ok(edited) = fs::read(self.directory.join(participant.name()).join(EDITED_AUTHORIZATION)) {

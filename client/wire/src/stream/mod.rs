@@ -27,6 +27,9 @@ pub const CHUNK_SIZE: usize = 1024 * 1024;
 /// A sender pauses while more bytes than this are unacknowledged (2.9).
 pub const WINDOW_SIZE: u64 = 64 * 1024 * 1024;
 
+/// The same in 2.7 and 2.8.
+pub const WINDOW_SIZE_BEFORE_2_9: u64 = 16 * 1024 * 1024;
+
 /// A receiver acknowledges every so many bytes; also what a 2.9 server announces.
 pub const ACK_INTERVAL: u64 = 4 * 1024 * 1024;
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{ACK_PROGRESS_TIMEOUT, CHUNK_SIZE, RETRY_TIMEOUT, RETRY_WAIT, StreamError, StreamKind, WINDOW_SIZE};
+use super::{
+    ACK_PROGRESS_TIMEOUT, CHUNK_SIZE, RETRY_TIMEOUT, RETRY_WAIT, StreamError, StreamKind, WINDOW_SIZE,
+    WINDOW_SIZE_BEFORE_2_9,
+};
 use crate::Moment;
 use crate::cell::{Headers, Payload, headers};
 
@@ -22,6 +25,8 @@ pub struct StreamSettings {
     pub reliable: bool,
     /// Announced as `sm__op`; the log level of the receiver.
     pub optional: bool,
+    /// Announce reliability, chunk size, window and interval, as releases from 2.9 on do.
+    pub announced: bool,
 }
 
 impl StreamSettings {
@@ -34,6 +39,7 @@ impl StreamSettings {
             ack_interval: super::CLIENT_ACK_INTERVAL,
             reliable: false,
             optional: false,
+            announced: true,
         }
     }
 
@@ -46,7 +52,15 @@ impl StreamSettings {
             ack_interval: super::ACK_INTERVAL,
             reliable: true,
             optional: true,
+            announced: true,
         }
+    }
+
+    /// Replies of a server from before 2.9: its clients do not acknowledge the end of a stream, and are told nothing of
+    /// how it is sent.
+    #[must_use]
+    pub const fn server_reply_before_2_9() -> Self {
+        Self { window: WINDOW_SIZE_BEFORE_2_9, reliable: false, announced: false, ..Self::server_reply() }
     }
 }
 
@@ -202,8 +216,11 @@ impl Sender {
         chunk.set(headers::STREAM_DATA_TYPE, kind.code());
         chunk.set(headers::STREAM_SEQUENCE, sequence);
         chunk.set(headers::STREAM_OFFSET, start as u64);
-        chunk.set(headers::STREAM_RELIABLE, self.settings.reliable);
         chunk.set(headers::STREAM_OPTIONAL, self.settings.optional);
+        if !self.settings.announced {
+            return Chunk { headers: chunk, payload: payload.bytes.slice(start..end) };
+        }
+        chunk.set(headers::STREAM_RELIABLE, self.settings.reliable);
         chunk.set(headers::STREAM_CHUNK_SIZE, self.settings.chunk_size as u64);
         chunk.set(headers::STREAM_WINDOW_SIZE, self.settings.window);
         if sequence == 0 {

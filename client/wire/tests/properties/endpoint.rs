@@ -211,6 +211,7 @@ fn settings() -> impl Strategy<Value = StreamSettings> {
         ack_interval: 20,
         reliable: false,
         optional: false,
+        announced: true,
     })
 }
 

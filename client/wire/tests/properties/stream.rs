@@ -39,7 +39,7 @@ fn settings() -> impl Strategy<Value = StreamSettings> {
         |(chunk_size, window, interval, reliable)| {
             // A receiver that acknowledges more rarely than the window needs would stop the sender.
             let ack_interval = 1 + interval.index(usize::try_from(window).unwrap().max(1)) as u64;
-            StreamSettings { chunk_size, window, ack_interval, reliable, optional: false }
+            StreamSettings { chunk_size, window, ack_interval, reliable, optional: false, announced: true }
         },
     )
 }
@@ -270,7 +270,8 @@ proptest! {
 
 #[test]
 fn acknowledgements_of_what_was_never_sent_are_not_believed() {
-    let settings = StreamSettings { chunk_size: 2, window: 0, ack_interval: 2, reliable: true, optional: false };
+    let settings =
+        StreamSettings { chunk_size: 2, window: 0, ack_interval: 2, reliable: true, optional: false, announced: true };
     for (sequence, offset) in [(1, 2), (0, 3), (u64::MAX, 2), (0, u64::MAX)] {
         let mut sender = Sender::new(outgoing(9, Bytes::from_static(b"1234")), settings, start());
         assert!(sender.next_chunk(start()).is_some());
@@ -281,7 +282,8 @@ fn acknowledgements_of_what_was_never_sent_are_not_believed() {
 
 #[test]
 fn a_reliable_sender_gives_up_a_minute_after_its_last_progress_and_not_before() {
-    let settings = StreamSettings { chunk_size: 1, window: 10, ack_interval: 1, reliable: true, optional: false };
+    let settings =
+        StreamSettings { chunk_size: 1, window: 10, ack_interval: 1, reliable: true, optional: false, announced: true };
     let mut sender = Sender::new(outgoing(9, Bytes::from_static(b"12")), settings, start());
     while sender.next_chunk(start()).is_some() {}
     let mut now = start();

@@ -4,8 +4,10 @@ use flare_wire::hci::MetaStatus;
 use serde_json::Value;
 
 use super::super::call::{Call, Step, Stop};
+use super::no_components;
 use crate::jobs::lifecycle::Aborted;
 use crate::mutants::Mutant;
+use crate::release::Release;
 
 /// Aborts a job.
 pub(in crate::commands) fn abort_job(call: &mut Call<'_>) -> Step {
@@ -22,7 +24,7 @@ pub(in crate::commands) fn abort_job(call: &mut Call<'_>) -> Step {
 pub(in crate::commands) fn delete_job(call: &mut Call<'_>) -> Step {
     let (job_id, by) = (call.job_id()?, call.submitter());
     let deleted = call.sim.jobs_mut().delete(&job_id, &by, call.now);
-    deleted.push_to(&mut call.reply);
+    deleted.push_to(&mut call.reply, call.sim.release());
     Ok(())
 }
 
@@ -42,6 +44,10 @@ pub(in crate::commands) fn clone_job(call: &mut Call<'_>) -> Step {
 pub(in crate::commands) fn list_job(call: &mut Call<'_>) -> Step {
     let job_id = call.job_id()?;
     let components: Vec<String> = call.sim.jobs().components(&job_id).into_iter().map(str::to_owned).collect();
+    if components.is_empty() && call.sim.release() < Release::V2_8 {
+        let text = "No additional job components found.";
+        return call.refuse(&no_components(Release::V2_7), text);
+    }
     if !components.is_empty() {
         call.reply.push_string(components.join(", "));
     }

@@ -2,18 +2,22 @@
 
 use flare_wire::hci::MetaStatus;
 
-use super::super::arguments::LIST_JOBS;
+use super::super::arguments::{LIST_JOBS, LIST_JOBS_2_7};
 use super::super::call::{Call, Step, Stop};
 use crate::jobs::lifecycle::SubmitRefusal;
 use crate::jobs::meta::DEFAULT_STUDY;
 use crate::jobs::store::ListQuery;
 use crate::jobs::submit_records::{Scope, SubmitToken};
 use crate::mutants::Mutant;
+use crate::release::Release;
 
 /// Lists the jobs of the session's study.
 pub(in crate::commands) fn list_jobs(call: &mut Call<'_>) -> Step {
-    let arguments = match LIST_JOBS.parse(call.arguments()) {
+    let is_old = call.sim.release() < Release::V2_8;
+    let parser = if is_old { &LIST_JOBS_2_7 } else { &LIST_JOBS };
+    let arguments = match parser.parse(call.arguments()) {
         Ok(arguments) => arguments,
+        Err(error) if is_old => return call.refuse(&MetaStatus::InternalError, &format!("ValueError: {error}")),
         Err(error) => return call.refuse(&MetaStatus::SyntaxError, &error.to_string()),
     };
     let token = match arguments.text("--submit-token").map(SubmitToken::new).transpose() {
@@ -40,7 +44,7 @@ pub(in crate::commands) fn list_jobs(call: &mut Call<'_>) -> Step {
     };
     match listing {
         Ok(listing) => {
-            listing.push_to(&mut call.reply, arguments.flag("-d"), call.now);
+            listing.push_to(&mut call.reply, arguments.flag("-d"), call.now, jobs.shown());
             Ok(())
         }
         Err(refusal @ SubmitRefusal::Token(_)) => {
@@ -55,7 +59,8 @@ pub(in crate::commands) fn list_jobs(call: &mut Call<'_>) -> Step {
 /// Shows the meta of a job as it is stored, without a live duration.
 pub(in crate::commands) fn get_job_meta(call: &mut Call<'_>) -> Step {
     let job_id = call.job_id()?;
-    let meta = call.sim.jobs().meta(&job_id).map(crate::jobs::meta::JobMeta::normalized).unwrap_or_default();
+    let jobs = call.sim.jobs();
+    let meta = jobs.meta(&job_id).map(|meta| meta.normalized(jobs.shown())).unwrap_or_default();
     call.reply.push_dict(meta.clone()).set_status(&MetaStatus::Ok, "").set_meta("job_meta", meta);
     Ok(())
 }

@@ -15,8 +15,16 @@ pub(super) use run::{app_command, is_running, not_running, reset_errors, show_er
 pub use transfer::{Checked, Submission, check_archive, finish};
 pub(super) use transfer::{download_components, download_job, submit_job};
 
+use flare_wire::hci::MetaStatus;
+
 use super::call::{Call, Step, Stop};
 use crate::jobs::submitter::Submitter;
+use crate::release::Release;
+
+/// The status of a job without further components, which was misspelt before 2.8.
+fn no_components(release: Release) -> MetaStatus {
+    if release < Release::V2_8 { MetaStatus::Other("no_job_compoents".to_owned()) } else { MetaStatus::NoJobComponents }
+}
 
 impl Call<'_> {
     /// Id of the job that the checks have found.

@@ -4,6 +4,7 @@ use flare_wire::hci::{JsonObject, MetaStatus};
 
 use super::super::call::{Call, Step};
 use super::super::targets::TargetKind;
+use crate::release::Release;
 
 /// Statistics of the server's and the sites' part of a job.
 pub(in crate::commands) fn show_stats(call: &mut Call<'_>) -> Step {
@@ -31,6 +32,10 @@ pub(in crate::commands) fn app_command(call: &mut Call<'_>) -> Step {
     let job_id = call.job_id()?;
     let [_, topic] = call.arguments() else {
         let usage = format!("Usage: {}", call.command.usage);
+        if call.sim.release() < Release::V2_8 {
+            call.reply.push_string(usage).set_status(&MetaStatus::SyntaxError, "");
+            return Ok(());
+        }
         return call.refuse_with(&usage, &MetaStatus::SyntaxError, "");
     };
     let topic = topic.clone();

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::super::arguments::SUBMIT_JOB;
 use super::super::call::{Call, Step};
+use super::no_components;
 use crate::blob::Blob;
 use crate::core::Sim;
 use crate::jobs::archive::Archive;
@@ -30,6 +31,7 @@ use crate::jobs::submit_records::SubmitToken;
 use crate::jobs::submitter::Submitter;
 use crate::jobs::verdict::Verdict;
 use crate::mutants::Mutant;
+use crate::release::Release;
 
 /// A job that a user may submit, and whose archive has to be looked at.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,6 +43,7 @@ pub struct Submission {
     custom_props: Option<Value>,
     roots: Arc<[Certificate]>,
     now: Moment,
+    release: Release,
     /// What was said so far.
     reply: Reply,
 }
@@ -56,28 +59,37 @@ pub struct Checked {
 
 /// Checks the arguments of a submission. Without a file there is nothing to submit.
 pub(in crate::commands) fn submit_job(call: &mut Call<'_>) -> Step {
-    let arguments = match SUBMIT_JOB.parse(call.arguments()) {
-        Ok(arguments) => arguments,
-        Err(error) => return call.refuse(&MetaStatus::SyntaxError, &error.to_string()),
-    };
-    let token = match arguments.text("--submit-token").map(SubmitToken::new).transpose() {
-        Ok(token) => token,
-        Err(error) => return call.refuse(&MetaStatus::SyntaxError, &error.to_string()),
-    };
+    let (folder, token) = folder_and_token(call)?;
     if !call.has_upload {
         return call.refuse_with("missing upload file", &MetaStatus::InternalError, "");
     }
     call.submission = Some(Box::new(Submission {
-        folder: arguments.positional("folder_name").first().cloned().unwrap_or_default(),
+        folder,
         token,
         study: call.study().to_owned(),
         submitter: call.submitter(),
         custom_props: call.request.meta.get("custom_props").cloned(),
         roots: call.sim.roots().into(),
         now: call.now,
+        release: call.sim.release(),
         reply: Reply::new(),
     }));
     Ok(())
+}
+
+/// Before 2.8 the first word is the folder, and the others mean nothing.
+fn folder_and_token(call: &mut Call<'_>) -> Step<(String, Option<SubmitToken>)> {
+    if call.sim.release() < Release::V2_8 {
+        return Ok((call.first_argument()?, None));
+    }
+    let arguments = match SUBMIT_JOB.parse(call.arguments()) {
+        Ok(arguments) => arguments,
+        Err(error) => return call.refuse(&MetaStatus::SyntaxError, &error.to_string()),
+    };
+    match arguments.text("--submit-token").map(SubmitToken::new).transpose() {
+        Ok(token) => Ok((arguments.positional("folder_name").first().cloned().unwrap_or_default(), token)),
+        Err(error) => call.refuse(&MetaStatus::SyntaxError, &error.to_string()),
+    }
 }
 
 impl Submission {
@@ -103,7 +115,7 @@ impl Checked {
 pub fn check_archive(submission: &Submission, archive: &Blob) -> Result<Checked, Refusal> {
     let file = archive.open().map_err(|error| Refusal::unreadable(&error))?;
     let mut members = Archive::open(file)?;
-    let definition = JobDefinition::read(&submission.folder, &mut members)?;
+    let definition = JobDefinition::read(&submission.folder, &mut members, submission.release)?;
     let content = JobContent::read_unjudged(&definition, &mut members, |prefix| {
         let (archive, prefix) = (archive.clone(), prefix.to_owned());
         let (roots, now) = (Arc::clone(&submission.roots), submission.now);
@@ -169,7 +181,7 @@ pub(in crate::commands) fn download_components(call: &mut Call<'_>) -> Step {
     let files = call.sim.jobs().download_components(&job_id);
     if files.as_ref().is_ok_and(Vec::is_empty) {
         let nothing = "No components to download";
-        call.reply.push_string(nothing).set_status(&MetaStatus::NoJobComponents, nothing);
+        call.reply.push_string(nothing).set_status(&no_components(call.sim.release()), nothing);
         return Ok(());
     }
     offer(call, &job_id, files)

@@ -6,7 +6,7 @@ use flare_wire::Moment;
 use serde_json::json;
 
 use super::Sim;
-use crate::core::StudyRegistry;
+use crate::core::{Release, StudyRegistry};
 
 /// The file of the study registry, in the server's workspace.
 pub(crate) const STUDY_REGISTRY: &str = "study_registry.json";
@@ -50,7 +50,9 @@ impl Sim {
 
     /// Replaces the study registry after a command changed it, which writes its file.
     pub(crate) fn change_studies(&mut self, now: Moment, studies: StudyRegistry) {
-        self.files.insert(STUDY_REGISTRY, studies.to_json().into_bytes(), 0o600, now);
+        // Before 2.9 the registry is among the files of the site's configuration.
+        let directory = if self.release < Release::V2_9 { "local/" } else { "" };
+        self.files.insert(&format!("{directory}{STUDY_REGISTRY}"), studies.to_json().into_bytes(), 0o600, now);
         self.studies = Some(studies);
         self.changed.studies = true;
     }

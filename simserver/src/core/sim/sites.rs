@@ -29,6 +29,7 @@ impl Sim {
         let around = Around {
             now,
             clock: self.clock,
+            release: self.release,
             version,
             project: &self.project,
             random: &mut self.random,

@@ -1,5 +1,7 @@
 //! Plans of job folders, and what runs say about themselves.
 
+use crate::jobs::meta::Shown;
+use crate::release::Release;
 use std::io::Cursor;
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ fn plan_with(job: JobFolder, rules: Vec<Rule>) -> RunPlan {
 
 fn read(job: &JobFolder) -> (JobMeta, JobContent) {
     let mut archive = Archive::open(Cursor::new(job.zip())).unwrap();
-    let definition = JobDefinition::read("long", &mut archive).unwrap();
+    let definition = JobDefinition::read("long", &mut archive, Release::V2_9).unwrap();
     let content = JobContent::read(&definition, &mut archive, &[], Moment::default()).unwrap();
     (JobMeta::restored(definition.meta), content)
 }
@@ -171,7 +173,7 @@ fn a_workspace_holds_the_files_of_a_real_one() {
         was_aborted: false,
         offset: Offset::UTC,
     };
-    let entries = entries(&meta, "app", content.apps.get("app"), &log);
+    let entries = entries(&meta, Shown::default(), "app", content.apps.get("app"), &log);
     let mut archive = Archive::open(Cursor::new(job.zip())).unwrap();
     let out = write_workspace(&entries, &mut archive, Cursor::new(Vec::new())).unwrap();
     let mut workspace = Archive::open(out).unwrap();

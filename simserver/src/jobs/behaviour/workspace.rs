@@ -17,7 +17,7 @@ use super::log::RunLog;
 use crate::jobs::archive::Archive;
 use crate::jobs::content::AppContent;
 use crate::jobs::content_hash::MAX_CONTENT_LEN;
-use crate::jobs::meta::JobMeta;
+use crate::jobs::meta::{JobMeta, Shown};
 
 /// Where the content of an entry comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,12 +47,18 @@ pub struct WorkspaceEntry {
 
 /// The files of a run that is over.
 #[must_use]
-pub fn entries(meta: &JobMeta, app_name: &str, app: Option<&AppContent>, log: &RunLog<'_>) -> Vec<WorkspaceEntry> {
+pub fn entries(
+    meta: &JobMeta,
+    shown: Shown,
+    app_name: &str,
+    app: Option<&AppContent>,
+    log: &RunLog<'_>,
+) -> Vec<WorkspaceEntry> {
     let text = |path: &str, content: String| WorkspaceEntry {
         path: path.to_owned(),
         file: WorkspaceFile::Bytes(content.into_bytes()),
     };
-    let run_meta = python_json_indented(&Value::Object(as_deployed(meta)), 4);
+    let run_meta = python_json_indented(&Value::Object(as_deployed(meta, shown)), 4);
     let mut entries = vec![
         text("log.txt", log.text()),
         text("log.json", log.json()),
@@ -75,8 +81,8 @@ pub fn entries(meta: &JobMeta, app_name: &str, app: Option<&AppContent>, log: &R
 }
 
 /// The meta that is deployed with the app, before the store hears that the job runs: as it was when it was scheduled.
-fn as_deployed(meta: &JobMeta) -> Map<String, Value> {
-    let mut fields = meta.fields().clone();
+fn as_deployed(meta: &JobMeta, shown: Shown) -> Map<String, Value> {
+    let mut fields = meta.shown(shown);
     fields.shift_remove("job_deploy_detail");
     for (name, value) in [("start_time", ""), ("duration", "N/A"), ("status", "SUBMITTED")] {
         if let Some(field) = fields.get_mut(name) {

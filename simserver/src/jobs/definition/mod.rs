@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::archive::Archive;
 use super::python::{ExceptionClass, PythonError, is_truthy, type_name};
+use crate::release::Release;
 
 pub use config_file::load as load_config;
 pub use participants::{ALL_SITES, SERVER_SITE, is_all_sites, participants};
@@ -37,18 +38,20 @@ pub struct JobDefinition {
 }
 
 impl JobDefinition {
-    /// Reads and checks the job in `folder` of an archive.
+    /// Reads and checks the job in `folder` of an archive, as this release does.
     ///
     /// # Errors
     /// The refusal of the real server over the first rule that is broken.
-    pub fn read<R: Read + Seek>(folder: &str, archive: &mut Archive<R>) -> Result<Self, Refusal> {
-        let mut meta = read_meta(folder, archive)?;
-        let clients = rules::deploy_map(folder, &meta)?;
-        rules::apps(folder, &mut meta, archive)?;
+    pub fn read<R: Read + Seek>(folder: &str, archive: &mut Archive<R>, release: Release) -> Result<Self, Refusal> {
+        let mut meta = read_meta(folder, archive, release)?;
+        let clients = rules::deploy_map(folder, &meta, release)?;
+        rules::apps(folder, &mut meta, archive, release)?;
         rules::min_clients(folder, &meta, &clients)?;
-        resources::resource_spec(folder, &meta)?;
-        resources::launcher_spec(folder, &meta)?;
-        resources::conflicts(&meta)?;
+        resources::resource_spec(folder, &meta, release)?;
+        resources::launcher_spec(folder, &meta, release)?;
+        if release >= Release::V2_9 {
+            resources::conflicts(&meta)?;
+        }
         rules::mandatory_clients(folder, &meta, &clients)?;
         meta.shift_remove(SUBMIT_TOKEN);
         Ok(Self { folder: folder.to_owned(), meta })
@@ -81,11 +84,17 @@ impl JobDefinition {
 }
 
 /// The user's meta. Any file that is empty in Python's sense counts as missing.
-fn read_meta<R: Read + Seek>(folder: &str, archive: &mut Archive<R>) -> Result<JsonObject, PythonError> {
+fn read_meta<R: Read + Seek>(
+    folder: &str,
+    archive: &mut Archive<R>,
+    release: Release,
+) -> Result<JsonObject, PythonError> {
     let meta = config_file::load(archive, &format!("{folder}/meta"))?.filter(is_truthy);
     match meta {
         Some(Value::Object(meta)) => {
-            if let Some(id) = meta.get("job_id").filter(|id| is_truthy(id)) {
+            if release >= Release::V2_8
+                && let Some(id) = meta.get("job_id").filter(|id| is_truthy(id))
+            {
                 rules::job_id(id)?;
             }
             Ok(meta)

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::docker;
 use crate::jobs::python::{ExceptionClass, PythonError, is_truthy, to_text, type_name};
+use crate::release::Release;
 
 /// The block of `resource_spec` that holds for every site.
 const DEFAULT_RESOURCES: &str = "@default";
@@ -47,21 +48,27 @@ fn refuse<T>(text: String) -> Result<T, PythonError> {
 }
 
 /// Checks `resource_spec`.
-pub(super) fn resource_spec(job: &str, meta: &JsonObject) -> Result<(), PythonError> {
+pub(super) fn resource_spec(job: &str, meta: &JsonObject, release: Release) -> Result<(), PythonError> {
+    let is_old = release < Release::V2_9;
     let spec = match meta.get("resource_spec") {
         None | Some(Value::Null) => return Ok(()),
+        // What is empty in Python's sense passed for none.
+        Some(value) if is_old && !is_truthy(value) => return Ok(()),
         Some(Value::Object(spec)) => spec,
         Some(_) => return refuse(format!("Invalid resource_spec for job {job}")),
     };
     for (site, resources) in spec {
+        if is_old && !is_truthy(resources) {
+            continue;
+        }
         let Value::Object(resources) = resources else {
             return refuse(format!("value for key {site} in resource spec is expecting a dictionary"));
         };
-        if let Some(docker) = resources.get("docker").filter(|docker| !docker.is_null()) {
+        if let Some(docker) = resources.get("docker").filter(|docker| !docker.is_null() && !is_old) {
             docker::check(docker, &format!("resource_spec['{site}']['docker'] for job {job}"))?;
         }
     }
-    portable_fields(spec)
+    if is_old { Ok(()) } else { portable_fields(spec) }
 }
 
 fn portable_fields(spec: &JsonObject) -> Result<(), PythonError> {
@@ -176,7 +183,13 @@ pub fn resource_requirement(meta: &JsonObject, site: &str) -> JsonObject {
 }
 
 /// Checks `launcher_spec`.
-pub(super) fn launcher_spec(job: &str, meta: &JsonObject) -> Result<(), PythonError> {
+pub(super) fn launcher_spec(job: &str, meta: &JsonObject, release: Release) -> Result<(), PythonError> {
+    // Before 2.8 it had no meaning, and Slurm came with 2.9.
+    let modes_known = match release {
+        Release::V2_7 => return Ok(()),
+        Release::V2_8 => &MODES[..MODES.len() - 1],
+        Release::V2_9 => &MODES[..],
+    };
     let spec = match meta.get("launcher_spec") {
         None | Some(Value::Null) => return Ok(()),
         Some(Value::Object(spec)) => spec,
@@ -187,8 +200,8 @@ pub(super) fn launcher_spec(job: &str, meta: &JsonObject) -> Result<(), PythonEr
             return refuse(format!("launcher_spec['{site}'] for job {job} must be a dict"));
         };
         for (mode, fields) in modes {
-            if !MODES.contains(&mode.as_str()) {
-                let modes = python_repr(&MODES.into_iter().collect());
+            if !modes_known.contains(&mode.as_str()) {
+                let modes = python_repr(&modes_known.iter().copied().collect());
                 return refuse(format!(
                     "launcher_spec['{site}'] for job {job} contains unknown launcher mode '{mode}'; valid modes: {modes}"
                 ));
@@ -196,7 +209,7 @@ pub(super) fn launcher_spec(job: &str, meta: &JsonObject) -> Result<(), PythonEr
             if !fields.is_object() {
                 return refuse(format!("launcher_spec['{site}']['{mode}'] for job {job} must be a dict"));
             }
-            if mode == "docker" {
+            if mode == "docker" && release >= Release::V2_9 {
                 docker::check(fields, &format!("launcher_spec['{site}']['docker'] for job {job}"))?;
             }
         }

@@ -9,6 +9,7 @@ use super::config_file;
 use super::participants::{ALL_SITES, SERVER_SITE, is_all_sites, participants, unknown_keys};
 use crate::jobs::archive::Archive;
 use crate::jobs::python::{ExceptionClass, PythonError, is_truthy, python_int, set_repr, to_text, type_name};
+use crate::release::Release;
 
 /// More clients than this are refused; the text says "less than" all the same.
 const MAX_CLIENTS: i64 = 1_000_000;
@@ -52,25 +53,22 @@ fn name(name: &str, what: &str) -> Result<(), PythonError> {
 }
 
 /// Checks which sites get which app.
-pub(super) fn deploy_map(job: &str, meta: &JsonObject) -> Result<Clients, PythonError> {
+pub(super) fn deploy_map(job: &str, meta: &JsonObject, release: Release) -> Result<Clients, PythonError> {
     let refuse = |text: String| Err(PythonError::value(text));
     let map = match meta.get("deploy_map") {
         None => return refuse(format!("deploy_map is empty for job {job}")),
         Some(value) if !is_truthy(value) => return refuse(format!("deploy_map is empty for job {job}")),
         Some(Value::Object(map)) => map,
+        Some(other) if release < Release::V2_8 => {
+            let text = format!("'{}' object has no attribute 'values'", type_name(other));
+            return Err(PythonError::new(ExceptionClass::Attribute, text));
+        }
         Some(_) => return refuse(format!("deploy_map must be a dictionary for job {job}")),
     };
     let mut sites: Vec<&str> = Vec::new();
     for (app, entry) in map {
-        if app.is_empty() {
-            return refuse("job app name must be a non-empty string".to_owned());
-        }
-        name(app, "job app name")?;
-        if let Some(unknown) = unknown_keys(entry) {
-            return refuse(format!(
-                "Unknown keys {} in deploy_map entry for job {job}. Valid keys are: ['sites', 'targets']",
-                set_repr(&unknown.into_iter().map(Value::from).collect::<Vec<_>>())
-            ));
+        if release >= Release::V2_8 {
+            app_entry(job, app, entry)?;
         }
         sites.extend(participants(entry)?);
     }
@@ -94,6 +92,21 @@ pub(super) fn deploy_map(job: &str, meta: &JsonObject) -> Result<Clients, Python
     Ok(Clients::Named(sites.into_iter().filter(|site| *site != SERVER_SITE).map(str::to_owned).collect()))
 }
 
+/// Checks the name of an app, and what is said of its sites.
+fn app_entry(job: &str, app: &str, entry: &Value) -> Result<(), PythonError> {
+    if app.is_empty() {
+        return Err(PythonError::value("job app name must be a non-empty string"));
+    }
+    name(app, "job app name")?;
+    match unknown_keys(entry) {
+        None => Ok(()),
+        Some(unknown) => Err(PythonError::value(format!(
+            "Unknown keys {} in deploy_map entry for job {job}. Valid keys are: ['sites', 'targets']",
+            set_repr(&unknown.into_iter().map(Value::from).collect::<Vec<_>>())
+        ))),
+    }
+}
+
 /// What is there more than once, in the order of the first occurrence.
 fn repeated<'a>(sites: &[&'a str]) -> Vec<&'a str> {
     let mut counts: Vec<(&str, usize)> = Vec::new();
@@ -111,6 +124,7 @@ pub(super) fn apps<R: Read + Seek>(
     job: &str,
     meta: &mut JsonObject,
     archive: &mut Archive<R>,
+    release: Release,
 ) -> Result<(), PythonError> {
     let map = meta.get("deploy_map").and_then(Value::as_object).cloned().unwrap_or_default();
     let (mut has_custom_code, mut has_flower_app) = (false, false);
@@ -128,7 +142,8 @@ pub(super) fn apps<R: Read + Seek>(
                     "App '{app}' will be deployed to server but server config is missing"
                 )));
             }
-            has_flower_app |= config_file::load(archive, &stem)?.is_some_and(|config| names_flower_app(&config));
+            has_flower_app |= release >= Release::V2_9
+                && config_file::load(archive, &stem)?.is_some_and(|config| names_flower_app(&config));
         }
         let on_clients = everywhere || sites.iter().any(|site| *site != SERVER_SITE);
         if on_clients && !config_file::exists(archive, &format!("{config_folder}{CLIENT_CONFIG}")) {
@@ -138,8 +153,13 @@ pub(super) fn apps<R: Read + Seek>(
         }
         has_custom_code |= archive.contains(&format!("{job}/{app}/custom/"));
     }
-    mark(meta, "byoc", has_custom_code);
-    mark(meta, "flower_predeployed", has_flower_app);
+    // Before 2.8 what the user says there stays.
+    if has_custom_code || release >= Release::V2_8 {
+        mark(meta, "byoc", has_custom_code);
+    }
+    if release >= Release::V2_9 {
+        mark(meta, "flower_predeployed", has_flower_app);
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::jobs::testing::{JobFolder, recorded, written};
 
 fn read(folder: &str, job: JobFolder) -> Result<JobDefinition, Refusal> {
-    JobDefinition::read(folder, &mut Archive::open(Cursor::new(job.zip())).unwrap())
+    JobDefinition::read(folder, &mut Archive::open(Cursor::new(job.zip())).unwrap(), Release::V2_9)
 }
 
 /// The reply to a refused submission.

@@ -5,6 +5,7 @@ use flare_wire::hci::{MetaStatus, Reply};
 use crate::jobs::behaviour::WorkspaceEntry;
 use crate::jobs::definition::Refusal;
 use crate::jobs::submit_records::TokenRefusal;
+use crate::release::Release;
 
 /// Why an argument names no job of the session's study.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,11 +111,14 @@ pub enum Deleted {
 
 impl Deleted {
     /// Adds the outcome to a reply.
-    pub fn push_to(&self, reply: &mut Reply) {
+    pub fn push_to(&self, reply: &mut Reply, release: Release) {
         match self {
             Self::Running(id) => {
                 let text = format!("job: {id} is running, could not be deleted at this time.");
                 reply.push_error_with(text, &MetaStatus::JobRunning, id);
+            }
+            Self::Done { job_id, .. } if release < Release::V2_8 => {
+                reply.push_string(format!("Job {job_id} deleted.")).push_success("");
             }
             Self::Done { job_id, records } => {
                 reply.push_string(format!("Job {job_id} deleted. Submit records marked deleted: {records}."));

@@ -18,6 +18,7 @@ use crate::jobs::store::{ListQuery, Listing, StoredJob};
 use crate::jobs::submit_records::{Claimed, Scope, SubmitToken, TokenClaim};
 use crate::jobs::submitter::Submitter;
 use crate::mutants::Mutant;
+use crate::release::Release;
 
 /// A job that was uploaded and found right.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,12 +214,15 @@ impl<H: Clone> Jobs<H> {
     /// [`NotDone`].
     pub fn download(&self, job_id: &str) -> Result<Vec<DownloadFile<H>>, NotDone> {
         let job = self.store.get(job_id).ok_or_else(|| NotDone::Unknown(job_id.to_owned()))?;
-        if !job.meta.status().is_final() && !self.mutant(Mutant::DownloadsTheUnfinished) {
+        if !job.meta.status().is_final()
+            && self.settings.release >= Release::V2_8
+            && !self.mutant(Mutant::DownloadsTheUnfinished)
+        {
             return Err(NotDone::NotDone(job_id.to_owned()));
         }
         let workspace = job.workspace().map(<[_]>::to_vec);
         let workspace = workspace.map(|entries| DownloadFile::Workspace { entries, archive: job.archive.clone() });
-        let meta = flare_wire::hci::python_json(&Value::Object(job.meta.fields().clone()));
+        let meta = flare_wire::hci::python_json(&Value::Object(job.meta.shown(self.shown())));
         Ok(workspace.into_iter().chain([DownloadFile::Meta(meta), DownloadFile::Job(job.archive.clone())]).collect())
     }
 

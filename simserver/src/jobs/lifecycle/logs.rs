@@ -14,6 +14,7 @@ use crate::jobs::behaviour::{RunLog, WorkspaceFile};
 use crate::jobs::definition::{SERVER_SITE, is_all_sites, participants};
 use crate::jobs::meta::JobMeta;
 use crate::jobs::store::StoredJob;
+use crate::release::Release;
 
 /// Longest log in a reply; of a longer one the end is shown.
 pub(super) const MAX_LOG_LEN: usize = 5 << 20;
@@ -47,7 +48,7 @@ impl<H: Clone> Jobs<H> {
             BTreeSet::from([target.to_owned()])
         };
         for site in sites {
-            match site_log(job, &site, file) {
+            match site_log(job, &site, file, self.settings.release) {
                 Some(log) => logs.insert(site, Value::from(log)),
                 None => unavailable.insert(site, json!("client log stream not available for this job")),
             };
@@ -111,15 +112,15 @@ impl<H: Clone> Jobs<H> {
     }
 
     fn server_log(&self, job: &StoredJob<H>, file: &str, now: Moment) -> Option<String> {
-        let job_id = job.meta.job_id();
+        let (job_id, release) = (job.meta.job_id(), self.settings.release);
         if let Some(run) = self.runs.get(job_id).filter(|run| run.started().is_some()) {
             let log = self.log_of(run, now);
-            return Some(tail(if file == JSON_LOG { log.json() } else { log.text() }.as_bytes()));
+            return Some(shown(if file == JSON_LOG { log.json() } else { log.text() }.as_bytes(), release));
         }
         if let Some([text, json]) = self.abandoned_logs.get(job_id) {
-            return Some(tail(if file == JSON_LOG { json } else { text }.as_bytes()));
+            return Some(shown(if file == JSON_LOG { json } else { text }.as_bytes(), release));
         }
-        workspace_file(job, file)
+        workspace_file(job, file, release)
     }
 }
 
@@ -143,22 +144,26 @@ fn log_sites<H>(job: &StoredJob<H>, file: &str) -> BTreeSet<String> {
     named.chain(streamed).chain(written).filter(|site| !site.is_empty()).map(str::to_owned).collect()
 }
 
-fn site_log<H>(job: &StoredJob<H>, site: &str, file: &str) -> Option<String> {
-    workspace_file(job, &format!("{site}/{file}"))
-        .or_else(|| job.components().get(&format!("LOG_{file}_{site}")).map(|log| tail(log)))
+fn site_log<H>(job: &StoredJob<H>, site: &str, file: &str, release: Release) -> Option<String> {
+    workspace_file(job, &format!("{site}/{file}"), release)
+        .or_else(|| job.components().get(&format!("LOG_{file}_{site}")).map(|log| shown(log, release)))
 }
 
-fn workspace_file<H>(job: &StoredJob<H>, path: &str) -> Option<String> {
+fn workspace_file<H>(job: &StoredJob<H>, path: &str, release: Release) -> Option<String> {
     job.workspace()?.iter().find(|entry| entry.path == path).and_then(|entry| match &entry.file {
-        WorkspaceFile::Bytes(bytes) => Some(tail(bytes)),
+        WorkspaceFile::Bytes(bytes) => Some(shown(bytes, release)),
         WorkspaceFile::Member(_) => None,
     })
 }
 
-/// The end of a log that is too long, with a note in front.
-fn tail(log: &[u8]) -> String {
+/// The end of a log that is too long, with a note in front; before 2.9 its beginning, with a note behind.
+fn shown(log: &[u8], release: Release) -> String {
     match log.len().checked_sub(MAX_LOG_LEN).filter(|over| *over > 0) {
         None => String::from_utf8_lossy(log).into_owned(),
+        Some(_) if release < Release::V2_9 => {
+            let beginning = String::from_utf8_lossy(&log[..MAX_LOG_LEN]);
+            format!("{beginning}\n... output truncated after {MAX_LOG_LEN} bytes ...\n")
+        }
         Some(over) => {
             let end = String::from_utf8_lossy(&log[over..]);
             format!("... output truncated to last {MAX_LOG_LEN} bytes ...\n{end}")
@@ -171,9 +176,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_log_shows_its_end() {
-        assert_eq!(tail(&vec![b'a'; MAX_LOG_LEN]).len(), MAX_LOG_LEN);
-        let shown = tail(&[vec![b'a'], vec![b'b'; MAX_LOG_LEN]].concat());
-        assert!(shown.starts_with("... output truncated to last 5242880 bytes ...\nbbb") && !shown.contains("ab"));
+    fn a_long_log_shows_its_end_and_before_2_9_its_beginning() {
+        assert_eq!(shown(&vec![b'a'; MAX_LOG_LEN], Release::V2_9).len(), MAX_LOG_LEN);
+        let long = [vec![b'a'], vec![b'b'; MAX_LOG_LEN]].concat();
+        let end = shown(&long, Release::V2_9);
+        assert!(end.starts_with("... output truncated to last 5242880 bytes ...\nbbb") && !end.contains("ab"));
+        let beginning = shown(&long, Release::V2_8);
+        assert!(
+            beginning.starts_with("abb") && beginning.ends_with("b\n... output truncated after 5242880 bytes ...\n")
+        );
     }
 }

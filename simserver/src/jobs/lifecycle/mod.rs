@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use flare_wire::Moment;
 
 use super::behaviour::Behaviours;
-use super::meta::{JobMeta, JobStatus};
+use super::meta::{JobMeta, JobStatus, Shown};
 use super::store::{JobStore, StoredJob};
 use super::submit_records::{Scope, SubmitRecord, SubmitRecords};
 use crate::mutants::Mutant;
@@ -146,6 +146,12 @@ impl<H: Clone> Jobs<H> {
     #[must_use]
     pub fn meta(&self, job_id: &str) -> Option<&JobMeta> {
         Some(&self.store.get(job_id)?.meta)
+    }
+
+    /// How metas are shown.
+    #[must_use]
+    pub fn shown(&self) -> Shown {
+        Shown { release: self.settings.release, offset: self.settings.offset }
     }
 
     /// How many jobs are stored.

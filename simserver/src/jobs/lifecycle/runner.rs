@@ -189,8 +189,13 @@ impl<H: Clone> Jobs<H> {
     fn end(&mut self, job_id: &str, now: Moment) {
         let Some(run) = self.runs.remove(job_id) else { return };
         let Some(job) = self.store.get(job_id) else { return };
-        let workspace =
-            workspace_entries(&job.meta, &run.app, job.content().apps.get(&run.app), &self.log_of(&run, now));
+        let workspace = workspace_entries(
+            &job.meta,
+            self.shown(),
+            &run.app,
+            job.content().apps.get(&run.app),
+            &self.log_of(&run, now),
+        );
         let errors: Vec<(String, Vec<u8>)> = if run.was_aborted() || self.mutant(Mutant::ErrorLogLost) {
             Vec::new()
         } else {

@@ -6,6 +6,7 @@ use jiff::tz::Offset;
 
 use crate::jobs::scheduler::SchedulerPolicy;
 use crate::mutants::Mutants;
+use crate::release::Release;
 
 /// How often the real server's runner looks at the waiting jobs.
 const TICK: Duration = Duration::from_secs(1);
@@ -77,6 +78,8 @@ pub struct JobSettings {
     pub timings: Timings,
     /// Races that always end the same way.
     pub quirks: Quirks,
+    /// The release; that of the server, whatever is set here.
+    pub release: Release,
     /// The server's distance from UTC.
     pub offset: Offset,
     /// The project's name, as logs have it.
@@ -93,6 +96,7 @@ impl Default for JobSettings {
             policy: SchedulerPolicy::default(),
             timings: Timings::default(),
             quirks: Quirks::default(),
+            release: Release::default(),
             offset: Offset::UTC,
             project: "example_project".to_owned(),
             store_root: "/tmp/nvflare/jobs-storage".to_owned(),

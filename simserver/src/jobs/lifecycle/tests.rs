@@ -23,6 +23,7 @@ use crate::jobs::store::ListQuery;
 use crate::jobs::submit_records::{Scope, SubmitToken};
 use crate::jobs::submitter::Submitter;
 use crate::jobs::testing::{JobFolder, Signer, recorded, recorded_meta, written, zip_files};
+use crate::release::Release;
 
 /// Three sites; nobody asks for signatures; `site-3` forbids custom code.
 struct World {
@@ -84,7 +85,7 @@ impl Bench {
 
     fn try_submit(&mut self, zip: &[u8], token: Option<&str>) -> Result<Submitted, SubmitRefusal> {
         let mut archive = Archive::open(Cursor::new(zip)).unwrap();
-        let definition = JobDefinition::read("j", &mut archive).unwrap();
+        let definition = JobDefinition::read("j", &mut archive, Release::V2_9).unwrap();
         let content = JobContent::read(&definition, &mut archive, self.world.roots(), self.now).unwrap();
         let token = token.map(|token| (SubmitToken::new(token).unwrap(), content_hash(&mut archive).unwrap()));
         let new = NewJob {
@@ -190,7 +191,7 @@ fn aborts_answer_as_recorded_in_every_state() {
     bench.until(&id, JobStatus::Running);
     bench.pass_time(100.0);
     let running = bench.abort(&id);
-    same_reply(|reply| running.push_to(reply), &id, "abort_job.running.owner");
+    same_reply(|reply| running.push_to(reply, Release::V2_9), &id, "abort_job.running.owner");
     let second = bench.abort(&id);
     same_reply(|reply| second.push_to(reply), &id, "abort_job.running.second");
     assert_eq!(bench.status(&id), JobStatus::Running);
@@ -227,10 +228,10 @@ fn deletions_answer_as_recorded_in_every_state() {
     let id = bench.submit(&JobFolder::hello("j"));
     bench.until(&id, JobStatus::Running);
     let running = bench.jobs.delete(&id, &lead(), bench.now);
-    same_reply(|reply| running.push_to(reply), &id, "delete_job.running");
+    same_reply(|reply| running.push_to(reply, Release::V2_9), &id, "delete_job.running");
     bench.until(&id, JobStatus::Completed);
     let done = bench.jobs.delete(&id, &lead(), bench.now);
-    same_reply(|reply| done.push_to(reply), &id, "delete_job.completed");
+    same_reply(|reply| done.push_to(reply, Release::V2_9), &id, "delete_job.completed");
     let again = bench.jobs.find(Some(&id), "default").map(|_| ()).unwrap_err();
     same_reply(|reply| again.push_to(reply), &id, "delete_job.again");
 }
@@ -279,7 +280,7 @@ fn tokens_lead_to_one_job_until_it_is_deleted() {
     let no_name = ListQuery { name_prefix: Some("zzz".to_owned()), ..query.clone() };
     assert_eq!(bench.jobs.list_token(&scope, &no_name), Ok(crate::jobs::store::Listing::NoMatch));
     let mut reply = Reply::new();
-    bench.jobs.delete(&first.job_id, &lead(), bench.now).push_to(&mut reply);
+    bench.jobs.delete(&first.job_id, &lead(), bench.now).push_to(&mut reply, Release::V2_9);
     assert_eq!(reply.meta["submit_records_marked_deleted"], 1);
     assert!(bench.jobs.list_token(&scope, &query).is_err());
     assert!(bench.try_submit(&zip, Some("t")).is_err());
@@ -322,7 +323,7 @@ fn a_killed_server_leaves_zombies() {
     let abort = bench.abort(&id);
     same_reply(|reply| abort.push_to(reply), &id, "zombie.abort_job");
     let delete = bench.jobs.delete(&id, &lead(), bench.now);
-    same_reply(|reply| delete.push_to(reply), &id, "zombie.delete_job");
+    same_reply(|reply| delete.push_to(reply, Release::V2_9), &id, "zombie.delete_job");
     let download = bench.jobs.download(&id).unwrap_err();
     same_reply(|reply| download.push_to(reply), &id, "zombie.download_job");
     let logs = bench.jobs.logs(bench.jobs.store().get(&id).unwrap(), "server", "log.txt", bench.now);

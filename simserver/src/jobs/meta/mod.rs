@@ -11,8 +11,9 @@ use flare_wire::hci::JsonObject;
 use jiff::tz::Offset;
 use serde_json::{Value, json};
 
-use super::python::{iso_local, iso_utc, moment_of_iso, timedelta};
+use super::python::{iso_local, iso_utc, local_micros, moment_of_iso, timedelta};
 use super::submitter::Submitter;
+use crate::release::Release;
 
 pub use flare_wire::job::JobStatus;
 
@@ -43,6 +44,22 @@ const CLONED: [&str; 12] = [
     "study",
     "byoc",
 ];
+
+/// How metas are shown: releases differ in what they keep and in how they write times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The release. Before 2.8 there are no studies; before 2.9 the start is a local time without zone, and a job that
+    /// was found running at a restart has no duration.
+    pub release: Release,
+    /// The server's distance from UTC.
+    pub offset: Offset,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self { release: Release::default(), offset: Offset::UTC }
+    }
+}
 
 /// How a job came in.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,11 +125,32 @@ impl JobMeta {
         &self.0
     }
 
+    /// The object as it is in files.
+    #[must_use]
+    pub fn shown(&self, shown: Shown) -> JsonObject {
+        let mut fields = self.0.clone();
+        if shown.release >= Release::V2_9 {
+            return fields;
+        }
+        if let (Some(start), Some(field)) = (self.start_time(), fields.get_mut("start_time")) {
+            *field = Value::from(local_micros(start, shown.offset));
+        }
+        if self.status() == JobStatus::Abnormal {
+            fields.insert("duration".to_owned(), Value::from("N/A"));
+        }
+        if shown.release < Release::V2_8 {
+            fields.shift_remove("study");
+        }
+        fields
+    }
+
     /// The object as `get_job_meta` and `list_jobs -d` show it: a job without a study belongs to the default one.
     #[must_use]
-    pub fn normalized(&self) -> JsonObject {
-        let mut fields = self.0.clone();
-        fields.insert("study".to_owned(), Value::from(self.study()));
+    pub fn normalized(&self, shown: Shown) -> JsonObject {
+        let mut fields = self.shown(shown);
+        if shown.release >= Release::V2_8 {
+            fields.insert("study".to_owned(), Value::from(self.study()));
+        }
         fields
     }
 
@@ -228,8 +266,8 @@ impl JobMeta {
 
     /// The object as `list_jobs -d` shows it.
     #[must_use]
-    pub fn detailed(&self, now: Moment) -> JsonObject {
-        let mut fields = self.normalized();
+    pub fn detailed(&self, now: Moment, shown: Shown) -> JsonObject {
+        let mut fields = self.normalized(shown);
         if self.status() == JobStatus::Running && self.start_time().is_some() {
             fields.insert("duration".to_owned(), Value::from(self.live_duration(now)));
         }
@@ -250,7 +288,7 @@ impl JobMeta {
 
     /// The meta of the row of `list_jobs`.
     #[must_use]
-    pub fn row_meta(&self, now: Moment) -> JsonObject {
+    pub fn row_meta(&self, now: Moment, shown: Shown) -> JsonObject {
         let [job_id, job_name, status, submit_time, duration] = self.row(now);
         let fields = [
             ("job_id", job_id),
@@ -258,9 +296,9 @@ impl JobMeta {
             ("status", status),
             ("submit_time", submit_time),
             ("duration", duration),
-            ("study", self.study().to_owned()),
         ];
-        fields.into_iter().map(|(key, text)| (key.to_owned(), Value::from(text))).collect()
+        let study = (shown.release >= Release::V2_8).then(|| ("study", self.study().to_owned()));
+        fields.into_iter().chain(study).map(|(key, text)| (key.to_owned(), Value::from(text))).collect()
     }
 
     fn text(&self, key: &str) -> &str {

@@ -53,7 +53,7 @@ fn a_job_that_ran_has_the_recorded_meta() {
     meta.set_status(JobStatus::Aborted, end(&kept, Duration::from_micros(14_815_252)));
     assert_eq!(text(meta.fields()), text(&recorded));
     running.shift_remove("study");
-    assert_eq!(JobMeta::restored(running).normalized()["study"], "default");
+    assert_eq!(JobMeta::restored(running).normalized(Shown::default())["study"], "default");
 }
 
 #[test]

@@ -10,4 +10,4 @@ pub use exception::{ExceptionClass, PythonError};
 pub use json::{MAX_DEPTH, parse_json};
 pub use number::python_int;
 pub use text::{decode_utf8, is_truthy, set_repr, to_text, type_name};
-pub use time::{iso_local, iso_utc, local_seconds, moment_of_iso, timedelta};
+pub use time::{iso_local, iso_utc, local_micros, local_seconds, moment_of_iso, timedelta};

@@ -27,6 +27,13 @@ pub fn iso_utc(moment: Moment) -> String {
     iso_local(moment, Offset::UTC)
 }
 
+/// `2026-11-22 00:45:03.216417`: how releases before 2.9 tell when a job started.
+#[must_use]
+pub fn local_micros(moment: Moment, offset: Offset) -> String {
+    let at = civil(moment + Duration::from_nanos(500), offset);
+    format!("{} {}.{:06}", date(at), time(at), at.subsec_nanosecond() / 1000)
+}
+
 /// `2026-11-22 00:45:03`: how schedule histories tell the time.
 #[must_use]
 pub fn local_seconds(moment: Moment, offset: Offset) -> String {

@@ -4,7 +4,7 @@ use flare_wire::Moment;
 use flare_wire::hci::{Reply, Table, python_json_indented};
 use serde_json::Value;
 
-use crate::jobs::meta::JobMeta;
+use crate::jobs::meta::{JobMeta, Shown};
 
 /// Columns of a list.
 const HEADERS: [&str; 5] = ["Job ID", "Name", "Status", "Submit Time", "Run Duration"];
@@ -47,7 +47,7 @@ pub enum Listing<'a> {
 
 impl Listing<'_> {
     /// Adds the list to a reply; `detailed` shows whole metas.
-    pub fn push_to(&self, reply: &mut Reply, detailed: bool, now: Moment) {
+    pub fn push_to(&self, reply: &mut Reply, detailed: bool, now: Moment, shown: Shown) {
         let nothing = |reply: &mut Reply, text: &str| {
             reply.set_status(&flare_wire::hci::MetaStatus::Ok, "");
             reply.set_meta("jobs", Value::Array(Vec::new()));
@@ -61,7 +61,7 @@ impl Listing<'_> {
             // Without a success item, unlike the other.
             Self::NoMatch => nothing(reply, "No jobs matching the specified criteria."),
             Self::Jobs(jobs) if detailed => {
-                let metas: Vec<Value> = jobs.iter().map(|meta| Value::Object(meta.detailed(now))).collect();
+                let metas: Vec<Value> = jobs.iter().map(|meta| Value::Object(meta.detailed(now, shown))).collect();
                 for meta in &metas {
                     reply.push_string(python_json_indented(meta, 4));
                 }
@@ -73,7 +73,7 @@ impl Listing<'_> {
             Self::Jobs(jobs) => {
                 let mut table = Table::named("jobs", HEADERS);
                 for meta in jobs {
-                    table.row_with_meta(meta.row(now), meta.row_meta(now));
+                    table.row_with_meta(meta.row(now), meta.row_meta(now, shown));
                 }
                 reply.push_table(table);
                 reply.push_success("");

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::jobs::meta::Submission;
+use crate::jobs::meta::{Shown, Submission};
 use crate::jobs::submitter::Submitter;
 use crate::jobs::testing::{recorded, written};
 
@@ -63,7 +63,12 @@ fn the_recorded_queue_is_listed_as_recorded() {
         assert!(store.insert(StoredJob::new(meta, content(), ())));
     }
     let mut listed = Reply::new();
-    store.list(&ListQuery { reverse: true, limit: 3, ..query() }).unwrap().push_to(&mut listed, false, NOW);
+    store.list(&ListQuery { reverse: true, limit: 3, ..query() }).unwrap().push_to(
+        &mut listed,
+        false,
+        NOW,
+        Shown::default(),
+    );
     assert_eq!(written(&listed), recorded("queue.list_jobs"));
 }
 
@@ -71,12 +76,12 @@ fn the_recorded_queue_is_listed_as_recorded() {
 fn nothing_to_list_is_said_in_two_ways() {
     let mut store = JobStore::new();
     let mut reply = Reply::new();
-    store.list(&query()).unwrap().push_to(&mut reply, false, NOW);
+    store.list(&query()).unwrap().push_to(&mut reply, false, NOW, Shown::default());
     assert_eq!(written(&reply), recorded("list_jobs.empty"));
     store.insert(job("a", json!("n"), "u", "other", 1));
     assert_eq!(store.list(&query()).unwrap(), Listing::NoMatch);
     let mut reply = Reply::new();
-    store.list(&query()).unwrap().push_to(&mut reply, true, NOW);
+    store.list(&query()).unwrap().push_to(&mut reply, true, NOW, Shown::default());
     assert_eq!(written(&reply), recorded("list_jobs.detail_nomatch"));
 }
 
