@@ -30,7 +30,9 @@ class OfficialSession:
     def __init__(self, federation: Federation, kit: Kit, study: str = "default"):
         self.federation = federation
         self.kit = kit
-        self.session = Session(kit.user, str(kit.folder), study=study)
+        # Clients from before 2.8 know no studies.
+        in_study = {} if study == "default" else {"study": study}
+        self.session = Session(kit.user, str(kit.folder), **in_study)
         with quiet():
             self.session.try_connect(CONNECT_TIMEOUT)
         # The client waits 5 s, half of what the server gives a site; then a slow machine would look like a difference.

@@ -30,6 +30,14 @@ impl Release {
             Self::V2_9 => "2.9.0",
         }
     }
+
+    /// The file that errors are logged in.
+    pub(crate) const fn error_log(self) -> &'static str {
+        match self {
+            Self::V2_7 => "log_error.txt",
+            Self::V2_8 | Self::V2_9 => "error_log.txt",
+        }
+    }
 }
 
 impl FromStr for Release {

@@ -20,7 +20,7 @@ use serde_json::{Value as Json, json};
 
 use crate::cell::{Headers, Payload, headers};
 use crate::fobs;
-use crate::hci::python_json;
+use crate::hci::{JsonObject, python_json};
 use crate::msgpack::{self, Value, field};
 use crate::{Moment, PrivateKey, PublicKey, Randomness, SignatureError};
 
@@ -404,7 +404,7 @@ pub struct SessionToken {
     pub org: String,
     /// `s`: session id, a UUID.
     pub session_id: String,
-    /// `study` (2.8+).
+    /// `study` (2.8+); empty in one that names none, which stands for the default study when it is read.
     pub study: String,
     /// `ce` (2.9): when the user's certificate expires.
     pub cert_expiry: Option<Moment>,
@@ -414,13 +414,17 @@ impl SessionToken {
     /// The token text, signed by the server.
     #[must_use]
     pub fn encode(&self, key: &PrivateKey, random: &mut Randomness) -> String {
-        let mut body = json!({
-            "n": self.name, "r": self.role, "o": self.org, "s": self.session_id, "study": self.study,
-        });
-        if let (Some(expiry), Some(map)) = (self.cert_expiry, body.as_object_mut()) {
-            map.insert("ce".to_owned(), json!(expiry.as_secs_f64()));
+        let mut body = JsonObject::new();
+        for (key, value) in [("n", &self.name), ("r", &self.role), ("o", &self.org), ("s", &self.session_id)] {
+            body.insert(key.to_owned(), json!(value));
         }
-        let text = python_json(&body);
+        if !self.study.is_empty() {
+            body.insert("study".to_owned(), json!(self.study));
+        }
+        if let Some(expiry) = self.cert_expiry {
+            body.insert("ce".to_owned(), json!(expiry.as_secs_f64()));
+        }
+        let text = python_json(&Json::Object(body));
         let signature = key.sign_base64(random, text.as_bytes());
         format!("{}:{signature}", STANDARD.encode(text))
     }

@@ -8,6 +8,7 @@ use flare_wire::{Moment, Randomness};
 use serde_json::json;
 
 use super::{LocalTime, VirtualFiles};
+use crate::release::Release;
 
 /// The audit log: one line per command.
 const AUDIT: &str = "audit.log";
@@ -15,8 +16,8 @@ const AUDIT: &str = "audit.log";
 /// The files that lines are written to.
 pub(crate) const LOGS: [&str; 3] = [AUDIT, "log.json", "log.txt"];
 
-/// Files that a running participant has, beside its kit.
-const LOG_FILES: [&str; 5] = [AUDIT, "error_log.txt", "log.json", "log.txt", "log_fl.txt"];
+/// Files that a running participant has, beside its kit and [the one for errors](Release::error_log).
+const LOG_FILES: [&str; 4] = [AUDIT, "log.json", "log.txt", "log_fl.txt"];
 
 /// The longest that a log becomes; then its older half goes. A real one grows until the disk is full.
 const MAX_LOG: usize = 4 << 20;
@@ -31,8 +32,8 @@ const MAX_ACTION: usize = 100;
 const NOT_AUDITED: [&str; 2] = ["_check_session", "_commands"];
 
 /// Creates the files that are not there.
-pub(super) fn prepare(files: &mut VirtualFiles, now: Moment) {
-    for name in LOG_FILES {
+pub(super) fn prepare(files: &mut VirtualFiles, now: Moment, release: Release) {
+    for name in LOG_FILES.into_iter().chain([release.error_log()]) {
         if files.node(name).is_err() {
             files.insert(name, Vec::new(), 0o644, now);
         }

@@ -125,7 +125,7 @@ impl Sim {
         } = config;
         let ServerConfig { org, key, chain, roots, policy, requires_signed_jobs, mut files, host } = server;
         let clock = local_time;
-        logs::prepare(&mut files, now);
+        logs::prepare(&mut files, now, release);
         logs::server_started(&mut files, now, clock);
         let sites = Sites::register(sites, &disabled_clients, now, &mut random);
         sites::log_joined(&mut files, &sites, now, clock);
@@ -279,7 +279,13 @@ impl Sim {
             // Before 2.9 a session does not know of the certificate, and outlives it.
             cert_expiry: (self.release >= Release::V2_9).then(|| leaf.not_after()),
         };
-        let text = token.encode(&self.identity.key, &mut self.random);
+        // Before 2.8 a token names no study.
+        let written = if self.release < Release::V2_8 {
+            SessionToken { study: String::new(), ..token.clone() }
+        } else {
+            token.clone()
+        };
+        let text = written.encode(&self.identity.key, &mut self.random);
         self.sessions.open(now, token, origin);
         let created = format!("Created user session for {user}");
         logs::info(&mut self.files, now, self.clock, logs::Source::LOGIN, &created);
@@ -289,7 +295,12 @@ impl Sim {
     /// The session of a token that comes with a command, which counts as activity. A session that is not there is
     /// brought back, when the token is good. `None` when it is not.
     pub(crate) fn resume_session(&mut self, now: Moment, token: &str, origin: &str) -> Option<SessionToken> {
-        let token = self.sessions.decode(token, &self.identity.public_key)?;
+        // Before 2.8 a session that is there is found by its id alone, whoever signed the token.
+        let unsigned = (self.release < Release::V2_8).then(|| self.unsigned_token(token)).flatten();
+        let token = match unsigned.filter(|token| self.sessions.get(&token.session_id).is_some()) {
+            Some(token) => token,
+            None => self.sessions.decode(token, &self.identity.public_key)?,
+        };
         if !self.has_session(now, &token) {
             if self.mutant(Mutant::SessionsStayGone) {
                 return None;
@@ -306,6 +317,11 @@ impl Sim {
         self.sessions.get(&token.session_id).map(|session| session.token.clone())
     }
 
+    /// What a token says, whoever signed it.
+    fn unsigned_token(&self, token: &str) -> Option<SessionToken> {
+        SessionToken::read(token).ok().filter(|_| token.matches(':').count() == 1)
+    }
+
     /// True for a good token whose session is not there, and would be brought back.
     pub(crate) fn is_unknown_session(&mut self, now: Moment, token: &str) -> bool {
         let token = self.sessions.decode(token, &self.identity.public_key);
@@ -318,7 +334,7 @@ impl Sim {
     pub(crate) fn check_session(&mut self, now: Moment, token: &str) -> bool {
         // Before 2.9 the signature is not looked at here: what counts is that there is a session of this id.
         let token = if self.release < Release::V2_9 {
-            SessionToken::read(token).ok()
+            self.unsigned_token(token)
         } else {
             self.sessions.decode(token, &self.identity.public_key)
         };

@@ -164,10 +164,10 @@ impl Site {
     }
 
     /// The files of its workspace, which come into being with this.
-    fn files(&mut self, project: &str, clock: LocalTime) -> &mut VirtualFiles {
+    fn files(&mut self, project: &str, clock: LocalTime, release: Release) -> &mut VirtualFiles {
         let files = self.config.workspace.files_mut();
         if let Some(unwritten) = self.unwritten.take() {
-            logs::prepare(files, self.registered);
+            logs::prepare(files, self.registered, release);
             logs::site_registered(files, self.registered, clock, &self.name, project);
             for (moment, line) in unwritten {
                 logs::audit_site(files, moment, &line);
@@ -182,7 +182,7 @@ impl Site {
         let line = logs::request_line(now, clock, around.random, asker.name, request.topic(), asker.event);
         match &mut self.unwritten {
             Some(unwritten) if unwritten.len() < MAX_UNWRITTEN => unwritten.push((now, line)),
-            _ => logs::audit_site(self.files(around.project, clock), now, &line),
+            _ => logs::audit_site(self.files(around.project, clock, around.release), now, &line),
         }
     }
 
@@ -211,7 +211,7 @@ impl Site {
             SiteRequest::ShutDown => "Shutdown the client...".into(),
             SiteRequest::Shell { line, parser } => {
                 let (clock, now) = (around.clock, around.now);
-                let files = self.files(around.project, clock);
+                let files = self.files(around.project, clock, around.release);
                 Value::String(shell_text(line, parser, Place { files, clock, now })?)
             }
         })
@@ -441,8 +441,14 @@ impl Sites {
     }
 
     /// The files of a site; `None` when there is no such site.
-    pub(super) fn files_mut(&mut self, name: &str, project: &str, clock: LocalTime) -> Option<&mut VirtualFiles> {
-        Some(self.any_mut(name)?.files(project, clock))
+    pub(super) fn files_mut(
+        &mut self,
+        name: &str,
+        project: &str,
+        clock: LocalTime,
+        release: Release,
+    ) -> Option<&mut VirtualFiles> {
+        Some(self.any_mut(name)?.files(project, clock, release))
     }
 
     /// A site, registered or not.

@@ -93,6 +93,14 @@ fn server_files(project: &Project, server: &Server) -> Vec<KitFile> {
     let config = config
         .into_iter()
         .fold(FED_SERVER.to_owned(), |text, (place, value)| text.replacen(place, &value.to_string(), 1));
+    let config = if project.signs_kits() {
+        // In place of the last brace, as the kits of 2.7 have it.
+        let end = config.trim_end();
+        let end = end.strip_suffix('}').unwrap_or(end).trim_end();
+        format!("{end},\n{}\n}}\n", overseer(server.name(), server.port(), server.admin_port()))
+    } else {
+        config
+    };
     let mut files = vec![KitFile::text("startup/fed_server.json", config)];
     files.extend(scripts("nvflare.private.fed.app.server.server_train", "fed_server.json", "", server.org(), project));
     files.extend(local(include_str!("templates/server_resources.json")));
@@ -105,9 +113,17 @@ fn server_files(project: &Project, server: &Server) -> Vec<KitFile> {
     files
 }
 
+/// What kits of 2.7 say in place of a target: the agent of an overseer that there is not.
+fn overseer(host: &str, port: u16, admin_port: u16) -> String {
+    format!(
+        "  \"overseer_agent\": {{\n    \"path\": \"nvflare.ha.dummy_overseer_agent.DummyOverseerAgent\",\n    \"args\": {{\n      \
+         \"sp_end_point\": \"{host}:{port}:{admin_port}\"\n    }}\n  }}"
+    )
+}
+
 fn site_files(project: &Project, site: &Site) -> Vec<KitFile> {
     let (host, port) = site.target(project.server());
-    let config = json!({
+    let mut config = json!({
         "format_version": 2,
         "servers": [{
             "name": project.name(),
@@ -123,6 +139,16 @@ fn site_files(project: &Project, site: &Site) -> Vec<KitFile> {
             "connection_security": site.security().as_str(),
         },
     });
+    if project.signs_kits() {
+        if let Some(service) = config.pointer_mut("/servers/0/service").and_then(Value::as_object_mut) {
+            service.shift_remove("target");
+        }
+        let place = format!("{host}:{port}:{}", project.server().admin_port());
+        config["overseer_agent"] = json!({
+            "path": "nvflare.ha.dummy_overseer_agent.DummyOverseerAgent",
+            "args": {"sp_end_point": place},
+        });
+    }
     let mut files = vec![KitFile::json("startup/fed_client.json", &config)];
     let uid = format!(" uid={}", site.name());
     files.extend(scripts("nvflare.private.fed.app.client.client_train", "fed_client.json", &uid, site.org(), project));

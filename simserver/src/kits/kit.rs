@@ -7,6 +7,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flare_wire::hci::python_json;
 use flare_wire::{PrivateKey, Randomness};
 use serde_json::{Map, Value};
 
@@ -70,7 +71,7 @@ impl Kit {
                 .filter_map(|file| Some((file.path.strip_prefix(part)?.strip_prefix('/')?, &file.content)))
                 .map(|(name, content)| (name.to_owned(), STANDARD.encode(key.sign(random, content)).into()))
                 .collect();
-            self.files.push(KitFile::json(&format!("{part}/{SIGNATURES}"), &Value::Object(signatures)));
+            self.files.push(KitFile::text(format!("{part}/{SIGNATURES}"), python_json(&Value::Object(signatures))));
         }
         self
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flare_wire::Moment;
+use flare_wire::hci::python_json;
 use serde_json::{Map, Value, json};
 
 use super::StartError;
@@ -150,6 +151,12 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, StartError> {
     }
 }
 
+/// Stands for the signatures of a directory, as the certificate does for those of all participants: nobody asks.
+fn stand_ins(files: &[String], directory: &str) -> String {
+    let names = files.iter().filter_map(|path| path.strip_prefix(directory)?.strip_prefix('/'));
+    python_json(&names.map(|name| (name.to_owned(), json!("A".repeat(SIGNATURE_LEN)))).collect())
+}
+
 /// The workspaces of server and sites, as they are after unpacking the kits.
 struct Workspaces {
     project: Project,
@@ -188,16 +195,17 @@ impl Workspaces {
             files.insert_directory(part, DIRECTORY_MODE, self.now);
         }
         let mut written = self.now;
+        let mut in_kit = Vec::new();
         for file in participant.files(&self.project, &self.certificate, &self.key, &self.root) {
+            in_kit.push(file.path.clone());
             let content = contents.entry(file.content).or_insert_with_key(|content| Arc::new(content.clone()));
             files.insert(&file.path, Arc::clone(content), file.mode, written);
             written = written + BETWEEN_FILES;
         }
         if self.project.signs_kits() {
-            // Stands for the signatures of every participant, as the certificate does.
-            let signatures = format!("{:#}", json!({"signature": "A".repeat(SIGNATURE_LEN)})).into_bytes();
             for part in SIGNED {
-                files.insert(&format!("{part}/{SIGNATURES}"), signatures.clone(), 0o644, written);
+                let signatures = stand_ins(&in_kit, part).into_bytes();
+                files.insert(&format!("{part}/{SIGNATURES}"), signatures, 0o644, written);
             }
         }
         // Commands show what the user has put there.

@@ -159,7 +159,7 @@ impl Sim {
 
     /// The files of a site's workspace, to be changed; `None` when there is no such site.
     pub fn site_files_mut(&mut self, site: &str) -> Option<&mut VirtualFiles> {
-        self.sites.files_mut(site, &self.project, self.clock)
+        self.sites.files_mut(site, &self.project, self.clock, self.release)
     }
 
     /// True when a registered site is known to belong to the organisation.

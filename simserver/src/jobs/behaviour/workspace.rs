@@ -62,7 +62,7 @@ pub fn entries(
     let mut entries = vec![
         text("log.txt", log.text()),
         text("log.json", log.json()),
-        text("error_log.txt", log.errors()),
+        text(shown.release.error_log(), log.errors()),
         text("log_fl.txt", log.text()),
         text("audit.log", String::new()),
         text("fl_app.txt", app_name.to_owned()),

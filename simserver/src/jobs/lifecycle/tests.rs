@@ -191,7 +191,7 @@ fn aborts_answer_as_recorded_in_every_state() {
     bench.until(&id, JobStatus::Running);
     bench.pass_time(100.0);
     let running = bench.abort(&id);
-    same_reply(|reply| running.push_to(reply, Release::V2_9), &id, "abort_job.running.owner");
+    same_reply(|reply| running.push_to(reply), &id, "abort_job.running.owner");
     let second = bench.abort(&id);
     same_reply(|reply| second.push_to(reply), &id, "abort_job.running.second");
     assert_eq!(bench.status(&id), JobStatus::Running);
