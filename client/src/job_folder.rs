@@ -16,6 +16,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use flare_wire::{Randomness, TextHash};
 use serde_json::{Map, Value};
@@ -199,11 +200,11 @@ impl<W: Write> Packer<'_, W> {
             return Err(Problem::Unfit(format!("{} is more than {MAX_DEPTH} folders deep", path.display())));
         }
         self.out.add_directory(name, options(0)).map_err(|error| Problem::Archive(error.into()))?;
-        let mut signatures = Map::new();
+        let mut hashes = Vec::new();
         let mut folders = Vec::new();
         for entry in entries(path)? {
             let inner = format!("{name}/{}", entry.name);
-            let signature = if entry.is_folder {
+            let hash = if entry.is_folder {
                 let mut hash = TextHash::default();
                 hash.update(entry.name.as_bytes());
                 folders.push((entry.path, inner));
@@ -211,16 +212,16 @@ impl<W: Write> Packer<'_, W> {
             } else {
                 self.file(&entry.path, &inner)?
             };
-            if let Some(kit) = self.kit {
-                let signed = match self.content {
-                    Content::All => kit.key().sign_hash_base64(&mut self.random, signature),
-                    Content::Omitted | Content::Zeros => Ok("=".repeat(kit.key().signature_base64_len())),
-                };
-                let signed = signed.map_err(|error| Problem::Unfit(format!("the job cannot be signed: {error}")))?;
-                signatures.insert(entry.name, Value::from(signed));
-            }
+            hashes.push((entry.name, hash));
         }
         if let Some(kit) = self.kit {
+            let signatures = match self.content {
+                Content::All => sign(kit, &mut self.random, hashes)?,
+                Content::Omitted | Content::Zeros => {
+                    let unsigned = Value::from("=".repeat(kit.key().signature_base64_len()));
+                    hashes.into_iter().map(|(name, _)| (name, unsigned.clone())).collect()
+                }
+            };
             let signatures = Value::Object(signatures).to_string();
             self.bytes(&format!("{name}/{SIGNATURE_FILE}"), signatures.as_bytes())?;
             self.bytes(&format!("{name}/{SUBMITTER_FILE}"), kit.certificate_pem())?;
@@ -263,6 +264,36 @@ impl<W: Write> Packer<'_, W> {
         self.out.start_file(name, options(content.len() as u64)).map_err(|error| Problem::Archive(error.into()))?;
         self.out.write_all(content).map_err(Problem::Archive)
     }
+}
+
+/// Signs everything in a folder, on all processors: a signature takes far longer than a small file.
+fn sign(
+    kit: &StartupKit,
+    random: &mut Randomness,
+    hashes: Vec<(String, TextHash)>,
+) -> Result<Map<String, Value>, Problem> {
+    let mut tasks: Vec<(String, TextHash, Randomness)> =
+        hashes.into_iter().map(|(name, hash)| (name, hash, random.fork())).collect();
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let share = tasks.len().div_ceil(threads).max(1);
+    let sign_all = |tasks: &mut [(String, TextHash, Randomness)]| {
+        let sign = |(name, hash, random): &mut (String, TextHash, Randomness)| {
+            let signature = kit.key().sign_hash_base64(random, std::mem::take(hash));
+            signature.map(|signature| (std::mem::take(name), Value::from(signature)))
+        };
+        tasks.iter_mut().map(sign).collect::<Result<Vec<_>, _>>()
+    };
+    let signed: Result<Vec<_>, _> = if tasks.len() <= share {
+        sign_all(&mut tasks)
+    } else {
+        thread::scope(|scope| {
+            let parts: Vec<_> = tasks.chunks_mut(share).map(|part| scope.spawn(|| sign_all(part))).collect();
+            let parts = parts.into_iter().map(|part| part.join().expect("what cannot be signed is no panic"));
+            parts.collect::<Result<Vec<_>, _>>().map(|parts| parts.into_iter().flatten().collect())
+        })
+    };
+    let signed = signed.map_err(|error| Problem::Unfit(format!("the job cannot be signed: {error}")))?;
+    Ok(signed.into_iter().collect())
 }
 
 fn options(len: u64) -> SimpleFileOptions {

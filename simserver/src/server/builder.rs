@@ -142,13 +142,12 @@ impl SimServerBuilder {
         self
     }
 
-    /// Where jobs, their archives, submit records, studies and disabled clients are kept, so that another server that is started with the same
-    /// directory, the same workspace and the same port goes on where this one ended, however it ended. A reply is sent
-    /// when what it says is on disk; what cannot be written is answered with an error that says why. Without a directory
-    /// they go with the server.
+    /// Where jobs, their archives, submit records, studies, disabled clients and the server's logs are kept, so that another
+    /// server that is started with the same directory, the same workspace and the same port goes on where this one ended,
+    /// however it ended. A reply is sent when what it says is on disk; what cannot be written is answered with an error that
+    /// says why. Without a directory they go with the server.
     ///
-    /// A start reads the metas of the stored jobs (`examples/state_scale.rs` measures it). Log files of workspaces are not
-    /// kept.
+    /// A start reads the metas of the stored jobs (`examples/state_scale.rs` measures it). The logs of sites are not kept.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

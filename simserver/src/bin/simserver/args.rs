@@ -87,8 +87,8 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
 
-    /// Keep jobs, submit records, studies and disabled clients in this directory, and go on with those that are
-    /// there. They outlive SIGKILL.
+    /// Keep jobs, submit records, studies, disabled clients and the server's logs in this directory, and go on with those
+    /// that are there. They outlive SIGKILL.
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
