@@ -11,6 +11,7 @@ use crate::jobs::meta::JobMeta;
 use crate::jobs::python::to_text;
 use crate::jobs::scheduler::Assignment;
 use crate::jobs::signature::Trust;
+use crate::release::Release;
 
 /// What came of a deployment.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,13 +37,14 @@ pub(super) fn deploy(
     server_app: &str,
     assignments: Vec<Assignment>,
     federation: &impl Federation,
+    release: Release,
 ) -> Deployment {
     if content.is_unsafe || content.apps.values().any(|app| *app.trust.get() == Trust::Unreadable) {
         // The archive is refused while it is unpacked, before any line is written.
         return Deployment { detail: Vec::new(), sites: Err(Failed) };
     }
     if let Some(app) = content.apps.get(server_app)
-        && let Err(refusal) = on_server(meta, server_app, app, federation)
+        && let Err(refusal) = on_server(meta, server_app, app, federation, release)
     {
         return Deployment { detail: vec![format!("server: {refusal}")], sites: Err(Failed) };
     }
@@ -92,12 +94,21 @@ fn misses_any(meta: &JobMeta, ok_sites: usize, failed: &[String], detail: &mut V
     !missing.is_empty()
 }
 
-/// The server asks for signatures last.
-fn on_server(meta: &JobMeta, name: &str, app: &AppContent, federation: &impl Federation) -> Result<(), String> {
+/// The server asks for signatures last. Before 2.8 it wants one of every job.
+fn on_server(
+    meta: &JobMeta,
+    name: &str,
+    app: &AppContent,
+    federation: &impl Federation,
+    release: Release,
+) -> Result<(), String> {
     if *app.trust.get() == Trust::Broken {
         return Err(broken(name));
     }
     rights(meta, app, SERVER_SITE, federation)?;
+    if *app.trust.get() == Trust::Unsigned && release < Release::V2_8 {
+        return Err("job signature verification failed".to_owned());
+    }
     if *app.trust.get() == Trust::Unsigned && federation.requires_signed_jobs(SERVER_SITE) {
         return Err("unsigned job rejected — require_signed_jobs is enabled".to_owned());
     }

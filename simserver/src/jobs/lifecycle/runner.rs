@@ -17,6 +17,7 @@ use crate::jobs::federation::{Federation, Reach, SiteView};
 use crate::jobs::meta::{JobMeta, JobStatus};
 use crate::jobs::scheduler::{Ready, ResourceCheck, Surroundings, run_pass};
 use crate::mutants::Mutant;
+use crate::release::Release;
 
 impl<H: Clone> Jobs<H> {
     /// When [`advance`](Self::advance) next has something to do.
@@ -133,7 +134,8 @@ impl<H: Clone> Jobs<H> {
     fn start(&mut self, ready: Ready, now: Moment, federation: &impl Federation) {
         let Some(job) = self.store.get(&ready.job_id) else { return };
         let app = server_app(&job.meta);
-        let Deployment { detail, sites } = deploy(&job.meta, job.content(), &app, ready.sites, federation);
+        let Deployment { detail, sites } =
+            deploy(&job.meta, job.content(), &app, ready.sites, federation, self.settings.release);
         let Ok(assignments) = sites else {
             self.store.update(&ready.job_id, |job| {
                 job.meta.set_status(JobStatus::FailedToRun, now);
@@ -205,6 +207,8 @@ impl<H: Clone> Jobs<H> {
         let status = match run.final_status() {
             JobStatus::Completed if self.mutant(Mutant::WrongStatusWord) => JobStatus::from("FINISHED:OK"),
             JobStatus::ExecutionException if self.mutant(Mutant::FailureIsSuccess) => JobStatus::Completed,
+            // Before 2.9 the server does not hear of what became of the sites' processes, only that its own ended badly.
+            JobStatus::Abnormal if self.settings.release < Release::V2_9 => JobStatus::ExecutionException,
             status => status,
         };
         self.store.update(job_id, |job| {
