@@ -34,7 +34,9 @@ pub(crate) async fn remove(leftovers: Vec<Leftover>) -> CaseResult {
     for leftover in leftovers {
         for study in &leftover.studies {
             let deleted = leftover.session.remove_study(study).await.map(drop);
-            let gone = unless_gone(deleted, ErrorKind::StudyUnknown, study.as_str());
+            let is_old = deleted.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unsupported);
+            // A server without studies has nothing to remove.
+            let gone = if is_old { Ok(()) } else { unless_gone(deleted, ErrorKind::StudyUnknown, study.as_str()) };
             removed = removed.and(gone);
         }
         if !leftover.is_shared {

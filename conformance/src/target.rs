@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use flare_client::{Session, StartupKit, Targets};
+use flare_client::{ErrorKind, Session, StartupKit, Targets};
 use flare_simserver::{Mutant, SimServerBuilder};
 use flare_wire::fobs;
 use flare_wire::msgpack::{Value, field};
@@ -325,7 +325,10 @@ async fn ask_release(kit: &AdminKit) -> Result<Option<String>, Finding> {
     let session = Session::builder(StartupKit::open(&kit.path)?).connect().await?;
     let told = session.report_version(&Targets::Server).await;
     session.close().await;
-    // The command is newer than 2.7.
+    if told.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
+        // The command came with 2.8.
+        return Ok(Some(Release::new(2, 7).to_string()));
+    }
     Ok(told.ok().and_then(|entries| entries.into_iter().find_map(|entry| entry.version)))
 }
 
