@@ -220,6 +220,7 @@ const AREAS: &[(&str, &str)] = &[
     ("wire", include_str!("../requirements/wire.yml")),
     ("cell", include_str!("../requirements/cell.yml")),
     ("stream", include_str!("../requirements/stream.yml")),
+    ("upload", include_str!("../requirements/upload.yml")),
     ("auth", include_str!("../requirements/auth.yml")),
     ("login", include_str!("../requirements/login.yml")),
     ("session", include_str!("../requirements/session.yml")),

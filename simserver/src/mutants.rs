@@ -146,7 +146,7 @@ mutants! {
     /// Required sites are not waited for.
     MandatoryIgnored = "mandatory-ignored", "jobs";
     /// Resources that sites do not have are no obstacle.
-    ResourcesIgnored = "resources-ignored", "studies.deploy";
+    ResourcesIgnored = "resources-ignored", "jobs.life";
     /// What came of the attempts to schedule a job is not noted.
     ScheduleUnnoted = "schedule-unnoted", "jobs";
 
@@ -190,15 +190,15 @@ mutants! {
     /// A removed client is still there.
     RemoveIgnored = "remove-ignored", "sites";
     /// A disabled name registers as an administrator.
-    DisabledAdminRegisters = "disabled-admin-registers", "sites";
+    DisabledAdminRegisters = "disabled-admin-registers", "sites.disable";
 
     // Streams.
     /// What a stream brings is not acknowledged.
     NoAcks = "no-acks", "stream";
     /// A file counts as arrived although it is shorter than announced.
-    ShortUploadAccepted = "short-upload-accepted", "stream";
-    /// An upload that is under way can be begun again.
-    UploadRestartable = "upload-restartable", "stream";
+    ShortUploadAccepted = "short-upload-accepted", "upload";
+    /// An upload begins with whichever piece of it comes first.
+    UploadBeginsAnywhere = "upload-begins-anywhere", "upload";
 
     // Replies.
     /// Refusals have a success in their meta.
@@ -208,7 +208,7 @@ mutants! {
     /// Sites tell another version than they have.
     VersionWrong = "version-wrong", "recorded";
     /// The count of registered clients is one too high.
-    ClientCountWrong = "client-count-wrong", "recorded";
+    ClientCountWrong = "client-count-wrong", "api.system";
 }
 
 impl fmt::Display for Mutant {

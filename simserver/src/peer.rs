@@ -283,8 +283,7 @@ impl Peer {
                     self.waiting.insert(ticket, waiting);
                 }
             }
-            // The connection is about to end.
-            Outcome::Gone => {}
+            Outcome::Silence => {}
         }
     }
 

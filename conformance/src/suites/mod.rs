@@ -17,6 +17,7 @@ mod sites;
 mod streams;
 mod studies;
 mod system;
+mod uploads;
 
 use crate::{Case, Need, manifest};
 
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Case> {
         handshake::cases(),
         messages::cases(),
         streams::cases(),
+        uploads::cases(),
         authentication::cases(),
         login::cases(),
         sessions::cases(),

@@ -106,8 +106,8 @@ pub(crate) enum Outcome {
     Answer(Answer),
     /// The answer comes as [`Mail::Answer`] with this ticket.
     Later(Ticket),
-    /// There is no process any more that could answer.
-    Gone,
+    /// Nobody answers: there is no process any more, or the thread that would hangs.
+    Silence,
 }
 
 /// Whether the process of the server is there.

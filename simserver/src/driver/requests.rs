@@ -20,7 +20,7 @@ impl Driver {
     /// Handles one request of a connection; a late answer goes to `mailbox`.
     pub(crate) fn handle(self: &Arc<Self>, request: &InboundRequest, mailbox: &mpsc::Sender<Mail>) -> Outcome {
         if !self.serves() {
-            return Outcome::Gone;
+            return Outcome::Silence;
         }
         match (request.channel.as_str(), request.topic.as_str()) {
             (upload::CHANNEL, upload::REQUEST) => return self.upload_piece(request, mailbox),

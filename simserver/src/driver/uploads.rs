@@ -30,6 +30,7 @@ impl Driver {
         match self.uploads.take(now, piece) {
             PieceOutcome::Answer(code) => Outcome::Answer(piece_answer(code, None)),
             PieceOutcome::Ended(ended) => self.end_upload(request, *ended, mailbox),
+            PieceOutcome::Silence => Outcome::Silence,
         }
     }
 

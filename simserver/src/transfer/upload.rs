@@ -36,7 +36,14 @@ const NO_PEER: &str = "MISSING_PEER_CONTEXT";
 pub(crate) struct Uploads {
     directory: PathBuf,
     mutants: Mutants,
-    open: Mutex<HashMap<String, Upload>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    open: HashMap<String, Upload>,
+    /// Nothing that needs the table gets an answer any more: see [`PieceOutcome::Silence`].
+    is_stuck: bool,
 }
 
 #[derive(Debug)]
@@ -55,6 +62,10 @@ pub(crate) enum PieceOutcome {
     Answer(&'static str),
     /// The upload has ended with it, one way or the other, and its command runs.
     Ended(Box<Ended>),
+    /// Nobody answers. A first piece that comes again makes a real server wait for a lock that it holds itself, and with it
+    /// every later piece of every upload, until the process is started again (seen on 2.9.0: the second piece 0 and the
+    /// uploads after it are never answered, while commands are).
+    Silence,
 }
 
 /// An upload that has ended.
@@ -80,7 +91,7 @@ pub(crate) struct Arrived {
 impl Uploads {
     /// Uploads that are kept in `directory` until they are done.
     pub(crate) fn new(directory: PathBuf, mutants: Mutants) -> Self {
-        Self { directory, mutants, open: Mutex::default() }
+        Self { directory, mutants, table: Mutex::default() }
     }
 
     /// Takes a piece.
@@ -88,13 +99,16 @@ impl Uploads {
         if !piece.has_peer_props {
             return PieceOutcome::Answer(NO_PEER);
         }
-        let mut open = self.open();
-        if open.contains_key(&piece.transaction) {
-            if piece.sequence == 0 && !self.mutants.has(Mutant::UploadRestartable) {
-                return end(&mut open, &piece.transaction, BAD_REQUEST);
-            }
-        } else {
-            let (0, Some(context)) = (piece.sequence, piece.context) else { return PieceOutcome::Answer(BAD_REQUEST) };
+        let mut table = self.table();
+        let is_again = piece.sequence == 0 && table.open.contains_key(&piece.transaction);
+        table.is_stuck |= is_again;
+        if table.is_stuck {
+            return PieceOutcome::Silence;
+        }
+        let open = &mut table.open;
+        if !open.contains_key(&piece.transaction) {
+            let is_first = piece.sequence == 0 || self.mutants.has(Mutant::UploadBeginsAnywhere);
+            let Some(context) = piece.context.filter(|_| is_first) else { return PieceOutcome::Answer(BAD_REQUEST) };
             open.retain(|_, upload| now.since(upload.last) <= IDLE);
             if open.len() >= MAX_UPLOADS {
                 tracing::warn!("too many uploads at the same time");
@@ -112,7 +126,7 @@ impl Uploads {
         upload.last = now;
         let is_right = piece.size == piece.data.len() as u64 && upload.len + piece.size <= MAX_FILE_LEN;
         if !is_right || upload.file.write_all(&piece.data).is_err() {
-            return end(&mut open, &piece.transaction, EXECUTION_EXCEPTION);
+            return end(open, &piece.transaction, EXECUTION_EXCEPTION);
         }
         upload.len += piece.size;
         if !piece.eof {
@@ -120,20 +134,24 @@ impl Uploads {
         }
         let is_whole = upload.len == upload.context.file_size || self.mutants.has(Mutant::ShortUploadAccepted);
         let code = if is_whole { PieceReply::OK } else { EXECUTION_EXCEPTION };
-        end(&mut open, &piece.transaction, code)
+        end(open, &piece.transaction, code)
     }
 
     /// Ends an upload midway. The command runs all the same, on what has arrived: so does a real server.
     pub(crate) fn abort(&self, transaction: &str) -> Option<Box<Ended>> {
-        match end(&mut self.open(), transaction, "TASK_ABORTED") {
+        let mut table = self.table();
+        if table.is_stuck {
+            return None;
+        }
+        match end(&mut table.open, transaction, "TASK_ABORTED") {
             PieceOutcome::Ended(ended) => Some(ended),
-            PieceOutcome::Answer(_) => None,
+            PieceOutcome::Answer(_) | PieceOutcome::Silence => None,
         }
     }
 
     /// Forgets all that is under way.
     pub(crate) fn clear(&self) {
-        self.open().clear();
+        *self.table() = Table::default();
     }
 
     fn begin(&self, context: UploadContext, now: Moment) -> io::Result<Upload> {
@@ -141,9 +159,9 @@ impl Uploads {
         Ok(Upload { context, path, file: BufWriter::new(file), len: 0, last: now })
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<String, Upload>> {
+    fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing that holds the lock leaves the table half changed.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -183,14 +201,14 @@ mod tests {
         fn code(&self, piece: Piece) -> &'static str {
             match self.take(piece) {
                 PieceOutcome::Answer(code) => code,
-                PieceOutcome::Ended(ended) => panic!("{ended:?}"),
+                outcome => panic!("{outcome:?}"),
             }
         }
 
         fn ended(&self, piece: Piece) -> (&'static str, Vec<u8>) {
             match self.take(piece) {
                 PieceOutcome::Ended(ended) => (ended.code, std::fs::read(&ended.arrived.path).unwrap()),
-                PieceOutcome::Answer(code) => panic!("{code}"),
+                outcome => panic!("{outcome:?}"),
             }
         }
     }
@@ -224,8 +242,18 @@ mod tests {
         assert_eq!(bench.code(piece(0, b"ab", false, 5)), "OK");
         let wrong = Piece { size: 3, ..piece(1, b"cd", false, 5) };
         assert_eq!(bench.ended(wrong), (EXECUTION_EXCEPTION, b"ab".to_vec()));
+    }
+
+    #[test]
+    fn a_first_piece_that_comes_again_silences_all_uploads_until_the_next_process() {
+        let bench = Bench::new();
         assert_eq!(bench.code(piece(0, b"ab", false, 5)), "OK");
-        assert_eq!(bench.ended(piece(0, b"ab", false, 5)).0, BAD_REQUEST);
+        assert!(matches!(bench.take(piece(0, b"ab", false, 5)), PieceOutcome::Silence));
+        let another = || Piece { transaction: "u".to_owned(), ..piece(0, b"ab", true, 2) };
+        assert!(matches!(bench.take(another()), PieceOutcome::Silence));
+        assert!(bench.uploads.abort("t").is_none());
+        bench.uploads.clear();
+        assert_eq!(bench.ended(another()), ("OK", b"ab".to_vec()));
     }
 
     #[test]
@@ -259,6 +287,7 @@ mod tests {
             match bench.uploads.take(Moment::from_unix(Duration::from_secs(seconds)), piece) {
                 PieceOutcome::Answer(code) => code,
                 PieceOutcome::Ended(_) => "ended",
+                PieceOutcome::Silence => "silence",
             }
         };
         for number in 0..MAX_UPLOADS {

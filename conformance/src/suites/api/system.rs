@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use flare_client::{ErrorKind, ServerStatus, Session, SiteJobStatus, SiteName, Targets};
+use flare_client::{ErrorKind, Item, ServerStatus, Session, SiteJobStatus, SiteName, Targets};
 
 use super::fails;
 use crate::finding::{ensure, ensure_eq};
@@ -38,6 +38,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("api.system.check-status", "status of the server, of all, of one site", check_status)
             .exercises(&["check_status", "check_status.target_type", "check_status.targets"])
             .checks(&["API-STATUS-001", "SPEC-CHECK-STATUS-001", "SPEC-CHECK-STATUS-002"])
+            .needs(server_site),
+        Case::new("api.system.site-count", "the server counts the sites that it lists", site_count)
+            .checks(&["API-STATUS-003"])
             .needs(server_site),
         Case::new("api.system.job-status", "every site has an entry", job_status)
             .exercises(&["get_client_job_status", "get_client_job_status.client_names"])
@@ -80,7 +83,7 @@ async fn info(context: Context) -> CaseResult {
 }
 
 async fn info_of(context: Context, who: Who) -> CaseResult {
-    let session = context.session(who).await?;
+    let session = context.shared(who).await?;
     let info = session.get_system_info().await?;
     let known = [Some(ServerStatus::Stopped), Some(ServerStatus::Started)];
     ensure!(known.contains(&info.server.status), "status of the server: {:?}", info.server.status);
@@ -97,7 +100,6 @@ async fn info_of(context: Context, who: Who) -> CaseResult {
         ensure!(site.last_connect_time.is_some_and(is_past), "last connect time of {site:?}");
         ensure_eq!(site.fqcn.as_deref(), Some(site.name.as_str()), "address of {site:?}");
     }
-    session.close().await;
     Ok(())
 }
 
@@ -107,11 +109,29 @@ fn is_past(time: SystemTime) -> bool {
 }
 
 async fn connected_sites(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let sites = session.get_connected_client_list().await?;
     let names: BTreeSet<String> = sites.into_iter().map(|site| site.name).collect();
     ensure_eq!(names, site_names(&context), "sites");
-    session.close().await;
+    Ok(())
+}
+
+async fn site_count(context: Context) -> CaseResult {
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
+    let reply = session.do_command("check_status server").await?;
+    let counts: Vec<&str> = reply
+        .data
+        .iter()
+        .filter_map(|item| match item {
+            Item::String(text) => text.strip_prefix("Registered clients: "),
+            _ => None,
+        })
+        .collect();
+    let listed = reply.data.iter().rev().find_map(|item| match item {
+        Item::Table(rows) => Some(rows.len().saturating_sub(1)),
+        _ => None,
+    });
+    ensure_eq!(counts.iter().map(|count| count.trim().parse().ok()).collect::<Vec<_>>(), [listed], "count of sites");
     Ok(())
 }
 
@@ -121,7 +141,7 @@ fn one_site(context: &Context) -> CaseResult<(SiteName, Targets)> {
 }
 
 async fn check_status(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let server = session.check_status(&Targets::Server).await?;
     ensure!(server.server.status.is_some() && !server.sites.is_empty(), "server: {server:?}");
     ensure!(server.site_jobs.is_empty(), "server: {server:?}");
@@ -136,12 +156,11 @@ async fn check_status(context: Context) -> CaseResult {
     ensure!(one.server.status.is_none() && one.sites.is_empty(), "one site: {one:?}");
     let names: BTreeSet<&str> = one.site_jobs.iter().map(|entry| entry.site.as_str()).collect();
     ensure_eq!(names, BTreeSet::from([name.as_str()]), "sites of one");
-    session.close().await;
     Ok(())
 }
 
 async fn job_status(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let entries = session.get_client_job_status(&[]).await?;
     let names: BTreeSet<String> = entries.iter().map(|entry| entry.site.clone()).collect();
     ensure_eq!(names, site_names(&context), "sites");
@@ -153,12 +172,11 @@ async fn job_status(context: Context) -> CaseResult {
     let (name, _) = one_site(&context)?;
     let one = session.get_client_job_status(std::slice::from_ref(&name)).await?;
     ensure!(!one.is_empty() && one.iter().all(|entry| entry.site == name.as_str()), "one site: {one:?}");
-    session.close().await;
     Ok(())
 }
 
 async fn resources(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let server = session.report_resources(&Targets::Server).await?;
     let server: Vec<_> = server.iter().map(|entry| (entry.site.as_str(), entry.resources.as_str())).collect();
     ensure_eq!(server, [("server", "unlimited")], "server");
@@ -169,12 +187,11 @@ async fn resources(context: Context) -> CaseResult {
     ensure!(one[0].resources.starts_with("{'"), "resources of a site: {}", one[0].resources);
     let all = session.report_resources(&Targets::All).await?;
     ensure_eq!(all.len(), 1 + site_names(&context).len(), "entries of all");
-    session.close().await;
     Ok(())
 }
 
 async fn version(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let all = session.report_version(&Targets::All).await?;
     let mut expected = site_names(&context);
     expected.insert("server".to_owned());
@@ -186,7 +203,6 @@ async fn version(context: Context) -> CaseResult {
     if let Some(announced) = &context.target().description().version {
         ensure_eq!(server.as_ref(), Some(announced), "release of the server, compared with the registration");
     }
-    session.close().await;
     Ok(())
 }
 
@@ -195,7 +211,7 @@ fn is_release(text: &str) -> bool {
 }
 
 async fn environment(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let (name, _) = one_site(&context)?;
     let entries = session.get_client_env(std::slice::from_ref(&name)).await?;
     let [entry] = entries.as_slice() else {
@@ -206,12 +222,11 @@ async fn environment(context: Context) -> CaseResult {
     ensure_eq!(entry.secure_mode, Some(true), "secure mode");
     let scheme = format!("{}://", context.target().description().scheme);
     ensure!(entry.root_url.as_deref().is_some_and(|url| url.starts_with(&scheme)), "{entry:?}");
-    session.close().await;
     Ok(())
 }
 
 async fn unknown_site(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let sites = [SiteName::new(NO_SUCH_SITE)?];
     let target = Targets::Sites(sites.to_vec());
     let expected = format!("invalid client(s): {NO_SUCH_SITE}");
@@ -225,7 +240,6 @@ async fn unknown_site(context: Context) -> CaseResult {
     for error in errors {
         ensure_eq!(error.server_text(), Some(expected.as_str()), "the server's words in {error:?}");
     }
-    session.close().await;
     Ok(())
 }
 
@@ -240,25 +254,23 @@ async fn refused(session: &Session, user: &str, command: &str, error: flare_clie
 
 async fn not_authorized(context: Context) -> CaseResult {
     let kind = ErrorKind::NotAuthorized;
-    let member = context.session(Who::MEMBER).await?;
+    let member = context.shared(Who::MEMBER).await?;
     let user = context.kit(Who::MEMBER)?.user.as_str();
     let error = fails("report_resources", member.report_resources(&Targets::Server).await, kind)?;
     refused(&member, user, "report_resources", error).await?;
     let error = fails("report_version", member.report_version(&Targets::All).await, kind)?;
     refused(&member, user, "report_version", error).await?;
-    member.close().await;
 
     // His own site's environment: the right is needed on the server as well.
-    let lead = context.session(Who::OTHER_LEAD).await?;
+    let lead = context.shared(Who::OTHER_LEAD).await?;
     let own = SiteName::new(context.site(Home::Elsewhere)?)?;
     let error = fails("get_client_env", lead.get_client_env(&[own]).await, kind)?;
     refused(&lead, &context.kit(Who::OTHER_LEAD)?.user, "report_env", error).await?;
-    lead.close().await;
     Ok(())
 }
 
 async fn site_refuses(context: Context) -> CaseResult {
-    let lead = context.session(Who::LEAD).await?;
+    let lead = context.shared(Who::LEAD).await?;
     let user = &context.kit(Who::LEAD)?.user;
     let (own, other) = (context.site(Home::Server)?, context.site(Home::Elsewhere)?);
     let both = Targets::sites([own, other])?;
@@ -275,6 +287,5 @@ async fn site_refuses(context: Context) -> CaseResult {
         ensure_eq!(entry.problem.as_deref(), Some(expected.as_str()), "problem of {entry:?}");
         ensure_eq!(entry.version, None, "version of {entry:?}");
     }
-    lead.close().await;
     Ok(())
 }

@@ -86,6 +86,9 @@ pub(super) fn cases() -> Vec<Case> {
             ]),
         Case::new("jobs.life.mandatory", "a job waits for a site that it cannot do without", mandatory)
             .checks(&["JOB-LIFE-005"]),
+        Case::new("jobs.life.resources", "a job waits for sites that have what it asks for", resources)
+            .checks(&["JOB-LIFE-007"])
+            .needs([Need::Site(Home::Server)]),
         Case::new("jobs.clone.submitter", "a clone belongs to who cloned it", cloned_by_another)
             .checks(&["JOB-CLONE-002"])
             .needs([Need::Admin(Who::LEAD)]),
@@ -244,6 +247,28 @@ async fn mandatory(context: Context) -> CaseResult {
         let meta = attempted(&owner, &job_id).await?;
         let line = meta.schedule_history.first().cloned().unwrap_or_default();
         ensure!(line.ends_with(&format!("missing required site {absent}")), "history: {:?}", meta.schedule_history);
+        ensure_eq!(meta.status, Some(JobStatus::Submitted), "status");
+        owner.session.abort_job(&job_id).await?;
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
+
+async fn resources(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let site = context.site(Home::Server)?;
+        let job = JobFolder::waiting(&unique("resources")?)?
+            .with_meta("min_clients", json!(1))?
+            .with_meta("deploy_map", json!({"app": ["server", site]}))?
+            .with_meta("resource_spec", json!({site: {"num_of_gpus": 1_000_000}}))?;
+        let job_id = owner.session.submit_job(job.path()).await?;
+        let job_id = owner.own(job_id);
+        let meta = attempted(&owner, &job_id).await?;
+        let line = meta.schedule_history.first().cloned().unwrap_or_default();
+        let expected = ": not enough sites have enough resources (ok sites 0 < min sites 1)";
+        ensure!(line.contains(expected), "history: {:?}", meta.schedule_history);
         ensure_eq!(meta.status, Some(JobStatus::Submitted), "status");
         owner.session.abort_job(&job_id).await?;
         Ok(())

@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use flare_client::{ErrorKind, JobId, JobStatus, MonitorOptions, Session, SiteName, StudySites, Targets};
+use flare_wire::cell::{ReturnCode, headers};
 use serde_json::json;
 
 use super::{Alone, Owner, SITE_PATIENCE, back, names, own_sites, said, tokens, unique};
 use crate::finding::{ensure, ensure_eq};
 use crate::job_folder::JobFolder;
+use crate::kits::AdminKit;
+use crate::raw::{Admin, Identity, Peer, challenge, register, register_request};
 use crate::suites::own::{JOB_PATIENCE, POLL};
 use crate::{Case, CaseResult, Context, Finding, Home, Need, Risk, Who};
 
@@ -31,6 +34,9 @@ pub(super) fn cases() -> Vec<Case> {
             .checks(&["SITE-DISABLE-002", "SPEC-DISABLE-CLIENT-002", "SPEC-ENABLE-CLIENT-002"])
             .exercises(&["disable_client", "enable_client"])
             .needs([Need::Admin(Who::PROJECT_ADMIN)]),
+        Case::new("sites.disable.admin", "an administrator whose name is disabled cannot register", admin)
+            .checks(&["SITE-DISABLE-005"])
+            .needs([Need::Admin(Who::PROJECT_ADMIN), Need::Admin(Who::MEMBER)]),
         Case::new("sites.disable.job", "a job on a disabled site goes on", running)
             .checks(&["SITE-DISABLE-003", "SITE-RUNNING-001"])
             .needs(needs)
@@ -133,6 +139,35 @@ async fn unknown(context: Context) -> CaseResult {
     .await;
     alone.close().await;
     found
+}
+
+async fn admin(context: Context) -> CaseResult {
+    let alone = Alone::with(&context).await?;
+    let found = async {
+        let kit = alone.context.kit(Who::MEMBER)?;
+        said(&alone.session, &format!("disable_client {}", kit.user)).await?;
+        let refused = kept_out(kit).await;
+        let enabled = said(&alone.session, &format!("enable_client {}", kit.user)).await?;
+        ensure_eq!(enabled["data"][0]["data"]["clients"][0]["was_disabled"], json!(true), "enabling: {enabled}");
+        refused?;
+        Admin::login(kit).await.map(drop).map_err(|finding| finding.during("login of the enabled"))
+    }
+    .await;
+    alone.close().await;
+    found
+}
+
+/// The user of this kit cannot register.
+async fn kept_out(kit: &AdminKit) -> CaseResult {
+    let identity = Identity::of_kit(&kit.path)?;
+    let mut peer = Peer::connect(&kit.server, &identity).await?;
+    let nonce = challenge(&mut peer, &kit.user).await?.reply.nonce;
+    let request = register_request(&mut peer, &kit.user, &kit.server.project_name, &identity, &nonce);
+    let reply = register(&mut peer, &request).await?;
+    ensure_eq!(reply.return_code(), ReturnCode::Unauthenticated, "return code");
+    let text = format!("Client '{}' is disabled", kit.user);
+    ensure_eq!(reply.headers.text(headers::ERROR), Some(text.as_str()), "error text");
+    Ok(())
 }
 
 async fn running(context: Context) -> CaseResult {

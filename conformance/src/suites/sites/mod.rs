@@ -38,6 +38,7 @@ fn changes(id: &str) -> &'static str {
     match id {
         "sites.disable" => "disables a site, enables it again and restarts it",
         "sites.disable.unknown" => "disables a name that no site has, and enables it again",
+        "sites.disable.admin" => "disables a member's name, which keeps the member out, and enables it again",
         "sites.disable.job" | "sites.disable.scheduling" => {
             "submits a job whose name begins with `conformance-` and deletes it at the end; disables a site, enables it again \
              and restarts it"
