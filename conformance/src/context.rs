@@ -5,8 +5,8 @@ use std::sync::Arc;
 use flare_client::{Session, StartupKit, StudyName};
 
 use crate::kits::{AdminKit, RootKey};
-use crate::raw::DOOR;
-use crate::scope::Tap;
+use crate::raw::{Admin, DOOR};
+use crate::scope::{self, Tap};
 use crate::{CaseResult, Finding, Home, Need, Target, Who};
 
 /// The surroundings of one case: the target it runs on.
@@ -34,6 +34,14 @@ impl Context {
     /// When such a target cannot be started.
     pub(crate) async fn alone(&self) -> CaseResult<Self> {
         Ok(Self { target: self.target.alone().await? })
+    }
+
+    /// The same surroundings on the target where things are made.
+    ///
+    /// # Errors
+    /// When such a target cannot be started.
+    pub(crate) async fn workshop(&self) -> CaseResult<Self> {
+        Ok(Self { target: self.target.workshop().await? })
     }
 
     /// The kit of such an administrator.
@@ -116,6 +124,19 @@ impl Context {
         let session = self.session(who).await?;
         sessions.insert(who, session.clone());
         Ok(session)
+    }
+
+    /// A raw endpoint that is logged in as such an administrator, for one command that leaves the session as it is; it may
+    /// have served other cases. A run with a seed has a new one for every case, so that its names are those of the seed.
+    ///
+    /// # Errors
+    /// Untestable when there is no kit; fails when the login does.
+    pub(crate) async fn spare_admin(&self, who: Who) -> CaseResult<Admin> {
+        let spare = if scope::is_seeded() { None } else { self.target.spares().take(who) };
+        match spare {
+            Some(admin) => Ok(admin),
+            None => Admin::login(self.kit(who)?).await,
+        }
     }
 
     /// The key of the project's root.

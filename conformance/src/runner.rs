@@ -89,7 +89,7 @@ impl Runner {
         let mut running = JoinSet::new();
         let mut started = HashMap::new();
         let mut left = Ok(());
-        for stage in stages(target.can_be_had_alone()) {
+        for stage in stages(target.can_be_had_alone(), target.has_workshop()) {
             // What comes may end the target. A restart also brings a scheduler back that removing jobs has ended.
             if stage.risks == [Risk::System] {
                 left = target.clean_up().await;
@@ -97,7 +97,9 @@ impl Runner {
             let jobs = if stage.one_at_a_time { 1 } else { self.jobs.get() };
             let in_turn =
                 stage.risks.iter().flat_map(|risk| order.iter().filter(|index| cases[**index].risk() == *risk));
-            let mut waiting = in_turn.copied();
+            let mut in_turn: Vec<usize> = in_turn.copied().collect();
+            in_turn.sort_by_key(|index| std::cmp::Reverse(cases[*index].waits()));
+            let mut waiting = in_turn.into_iter();
             loop {
                 while running.len() < jobs
                     && let Some(index) = waiting.next()
@@ -182,8 +184,12 @@ struct Stage {
 }
 
 /// The stages of a run. What only looks sees nothing of what others do to the same target. Where cases that need a target
-/// alone get one of their own, they take the longest and so begin first.
-fn stages(can_be_had_alone: bool) -> Vec<Stage> {
+/// alone get one of their own, they take the longest and so begin first, and so do those that make things elsewhere.
+fn stages(can_be_had_alone: bool, has_workshop: bool) -> Vec<Stage> {
+    if has_workshop {
+        const ALL: &[Risk] = &[Risk::System, Risk::Sites, Risk::OwnObjects, Risk::Read];
+        return vec![Stage { risks: ALL, one_at_a_time: false }];
+    }
     if can_be_had_alone {
         return vec![
             Stage { risks: &[Risk::System, Risk::Sites, Risk::Read], one_at_a_time: false },
@@ -203,6 +209,7 @@ async fn check(case: Arc<Case>, context: Context, limit: Duration, scope: Arc<Sc
     for need in case.needed() {
         context.target().require(*need)?;
     }
+    let context = if case.risk() == Risk::OwnObjects { context.workshop().await? } else { context };
     let mut attempts = 1;
     loop {
         match tokio::time::timeout(limit, case.run(context.clone())).await {
@@ -294,12 +301,12 @@ mod tests {
 
     #[test]
     fn every_class_of_risk_runs_once_and_on_one_deployment_after_the_other() {
-        for alone in [true, false] {
-            let mut risks: Vec<Risk> = stages(alone).iter().flat_map(|stage| stage.risks).copied().collect();
+        for (alone, workshop) in [(true, true), (true, false), (false, false)] {
+            let mut risks: Vec<Risk> = stages(alone, workshop).iter().flat_map(|stage| stage.risks).copied().collect();
             risks.sort_unstable();
             assert_eq!(risks, Risk::ALL);
         }
-        let deployed = stages(false);
+        let deployed = stages(false, false);
         assert!(deployed.iter().zip(Risk::ALL).all(|(stage, risk)| stage.risks == [risk]));
         assert!(deployed.iter().all(|stage| stage.one_at_a_time == stage.risks[0].is_exclusive()));
     }

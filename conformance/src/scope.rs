@@ -62,6 +62,11 @@ pub(crate) fn randomness() -> Option<Randomness> {
     SCOPE.try_with(next).ok().flatten()
 }
 
+/// True when the random names of the case that runs come from a seed.
+pub(crate) fn is_seeded() -> bool {
+    SCOPE.try_with(|scope| scope.seed.is_some()).unwrap_or(false)
+}
+
 /// One connection as the case that runs sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Tap {

@@ -11,12 +11,12 @@ use flare_client::{ErrorKind, Session, StartupKit, Targets};
 use flare_simserver::{Mutant, SimServerBuilder};
 use flare_wire::fobs;
 use flare_wire::msgpack::{Value, field};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::finding::chain;
 use crate::kits::{AdminKit, Kits, KitsError, Role, RootKey, SiteKit};
 use crate::leftover::{self, Leftover};
-use crate::raw::{Identity, Peer, challenge, register, register_request, value};
+use crate::raw::{Identity, Peer, Spares, challenge, register, register_request, value};
 use crate::report::TargetDescription;
 use crate::simulated::Simulator;
 use crate::{CaseResult, Finding, Home, Manifest, Need, Release, Risk, Who};
@@ -31,12 +31,25 @@ pub struct Target {
     allowed: BTreeSet<Risk>,
     /// Sessions that cases share, so that most of them need no login.
     shared: Mutex<BTreeMap<Who, Session>>,
+    /// The same on the raw wire.
+    spares: Spares,
     /// What cases have left to be removed.
     leftovers: std::sync::Mutex<Vec<Leftover>>,
     /// Kept so that it runs as long as the target is used.
     simulator: Option<Simulator>,
+    /// Another simulator like it, where it can be made: cases that make things do so there.
+    workshop: Workshop,
     /// The rule that is broken there.
     mutant: Option<Mutant>,
+}
+
+/// Where cases make things.
+#[derive(Debug)]
+enum Workshop {
+    /// On the target itself, when the cases that only look are done.
+    Here,
+    /// On a simulator of their own, which starts with the first of them.
+    Apart(OnceCell<Arc<Target>>),
 }
 
 impl Target {
@@ -55,7 +68,8 @@ impl Target {
     pub(crate) async fn mutated(scheme: &str, mutant: Option<Mutant>) -> Result<Self, TargetError> {
         let simulator = Simulator::start(scheme, mutant).await?;
         let target = Self::open("simulated", "in-process simulator".to_owned(), &simulator.kits()?).await?;
-        Ok(Self { simulator: Some(simulator), mutant, allowed: Risk::ALL.into(), ..target })
+        let workshop = Workshop::Apart(OnceCell::new());
+        Ok(Self { simulator: Some(simulator), workshop, mutant, allowed: Risk::ALL.into(), ..target })
     }
 
     /// A simulator of the federation that recordings are made with, of this release as far as cases are told.
@@ -97,8 +111,10 @@ impl Target {
             server_org,
             allowed: BTreeSet::new(),
             shared: Mutex::default(),
+            spares: Spares::default(),
             leftovers: std::sync::Mutex::default(),
             simulator: None,
+            workshop: Workshop::Here,
             mutant: None,
         })
     }
@@ -124,6 +140,29 @@ impl Target {
         match self.simulator {
             Some(_) => Ok(Arc::new(Self::mutated(&self.description.scheme, self.mutant).await.map_err(own_failed)?)),
             None => Ok(Arc::clone(self)),
+        }
+    }
+
+    /// The target for cases that make things.
+    ///
+    /// # Errors
+    /// When the simulator for them cannot be started.
+    pub(crate) async fn workshop(self: &Arc<Self>) -> CaseResult<Arc<Self>> {
+        match &self.workshop {
+            Workshop::Apart(workshop) => workshop.get_or_try_init(|| Box::pin(self.alone())).await.cloned(),
+            Workshop::Here => Ok(Arc::clone(self)),
+        }
+    }
+
+    /// True when cases that make things do so elsewhere, and so may run beside those that only look.
+    pub(crate) const fn has_workshop(&self) -> bool {
+        matches!(self.workshop, Workshop::Apart(_))
+    }
+
+    fn started_workshop(&self) -> Option<&Arc<Self>> {
+        match &self.workshop {
+            Workshop::Apart(workshop) => workshop.get(),
+            Workshop::Here => None,
         }
     }
 
@@ -167,8 +206,10 @@ impl Target {
             server_org: String::new(),
             allowed: BTreeSet::new(),
             shared: Mutex::default(),
+            spares: Spares::default(),
             leftovers: std::sync::Mutex::default(),
             simulator: None,
+            workshop: Workshop::Here,
             mutant: None,
         }
     }
@@ -242,6 +283,11 @@ impl Target {
         &self.shared
     }
 
+    /// Raw endpoints that cases hand on.
+    pub(crate) fn spares(&self) -> &Spares {
+        &self.spares
+    }
+
     /// Takes what a case leaves, to be removed by [`clean_up`](Self::clean_up).
     pub(crate) fn leave_behind(&self, leftover: Leftover) {
         self.leftovers.lock().unwrap_or_else(PoisonError::into_inner).push(leftover);
@@ -258,14 +304,22 @@ impl Target {
     /// When something stays.
     pub async fn clean_up(&self) -> CaseResult {
         let leftovers = std::mem::take(&mut *self.leftovers.lock().unwrap_or_else(PoisonError::into_inner));
-        leftover::remove(leftovers).await
+        let here = leftover::remove(leftovers).await;
+        match self.started_workshop() {
+            Some(workshop) => here.and(Box::pin(workshop.clean_up()).await),
+            None => here,
+        }
     }
 
     /// Logs out of the sessions that cases shared.
     pub async fn close_shared(&self) {
+        self.spares.clear();
         let sessions = std::mem::take(&mut *self.shared.lock().await);
         for session in sessions.into_values() {
             session.close().await;
+        }
+        if let Some(workshop) = self.started_workshop() {
+            Box::pin(workshop.close_shared()).await;
         }
     }
 

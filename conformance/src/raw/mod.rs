@@ -9,6 +9,7 @@ mod identity;
 mod impostor;
 mod kit_copy;
 mod peer;
+mod spares;
 mod tls;
 mod wire;
 
@@ -18,6 +19,7 @@ pub(crate) use identity::{Authority, Identity, NewSubject};
 pub(crate) use impostor::{DeafPort, Impostor};
 pub(crate) use kit_copy::KitCopy;
 pub(crate) use peer::{FINAL, Peer, Stream, is_topic};
+pub(crate) use spares::Spares;
 pub(crate) use tls::{TlsRefusal, probe};
 pub(crate) use wire::{Received, Wire};
 

@@ -24,10 +24,12 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("connecting.plaintext-server", "the port belongs to something without TLS", plaintext_server)
             .checks(&["CONNECT-REFUSED-002"]),
         Case::new("connecting.silent-server", "the port belongs to something silent", silent_server)
-            .checks(&["CONNECT-TIMEOUT-001"]),
+            .checks(&["CONNECT-TIMEOUT-001"])
+            .waiting(CONNECT_TIMEOUT),
         Case::new("connecting.silent-after-tls", "the server falls silent after TLS", silent_after_tls)
             .checks(&["CONNECT-TIMEOUT-001"])
-            .needs([Need::RootKey]),
+            .needs([Need::RootKey])
+            .waiting(CONNECT_TIMEOUT),
         Case::new(
             "connecting.server-of-other-authority",
             "the server's certificate is of another root",

@@ -8,7 +8,6 @@ use flare_fixtures::RecordedReply;
 use serde_json::{Map, Value};
 
 use crate::finding::ensure_eq;
-use crate::raw::Admin;
 use crate::{Case, CaseResult, Context, Finding, Home, Need, Role, Who};
 
 /// Organisation of the recorded server.
@@ -240,12 +239,13 @@ async fn replay(context: Context, name: &'static str) -> CaseResult {
     let names = Names::new(&context, recorded, &kit.user)?;
     let line = recorded.command.as_deref().ok_or_else(|| Finding::harness("the recording has no command"))?;
 
-    let mut admin = Admin::login(kit).await?;
+    let mut admin = context.spare_admin(who).await?;
     let meta = match &recorded.request_meta {
         Some(Value::Object(meta)) => meta.clone(),
         _ => Map::new(),
     };
     let reply = admin.command_with(&names.of_target(line), meta).await?;
+    context.target().spares().put(who, admin);
 
     let mut observed: Value =
         serde_json::from_str(&reply.to_json()).map_err(|error| Finding::harness(error.to_string()))?;

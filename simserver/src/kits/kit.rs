@@ -1,8 +1,8 @@
 //! The files of one startup kit, as data.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -82,12 +82,15 @@ impl Kit {
     /// # Errors
     /// When a file or directory cannot be written.
     pub(super) fn write(&self, directory: &Path) -> Result<(), KitError> {
+        let is_new = !directory.exists();
         make_directory(directory)?;
         for part in DIRECTORIES {
             make_directory(&directory.join(part))?;
         }
+        // Nobody reads what was not there before.
+        let write = if is_new { write_new_file } else { write_file };
         for file in &self.files {
-            write_file(&directory.join(&file.path), file.mode, &file.content)?;
+            write(&directory.join(&file.path), file.mode, &file.content)?;
         }
         Ok(())
     }
@@ -140,6 +143,15 @@ pub(super) fn make_directory(path: &Path) -> Result<(), KitError> {
     }
     fs::create_dir_all(path).map_err(KitError::io("create", path))?;
     fs::set_permissions(path, Permissions::from_mode(DIRECTORY_MODE)).map_err(KitError::io("create", path))
+}
+
+/// Writes a file that does not exist.
+fn write_new_file(path: &Path, mode: u32, content: &[u8]) -> Result<(), KitError> {
+    let failed = KitError::io("write", path);
+    // What the process masks is set afterwards, and is missing until then.
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(&failed)?;
+    file.write_all(content).map_err(&failed)?;
+    file.set_permissions(Permissions::from_mode(mode)).map_err(&failed)
 }
 
 /// Writes a file as a whole: whoever reads it meanwhile sees the old content or the new one.

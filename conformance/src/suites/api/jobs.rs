@@ -88,12 +88,11 @@ async fn unknown_job(context: Context) -> CaseResult {
 
 async fn studies(context: Context, who: Who) -> CaseResult {
     let kit = context.kit(who)?;
-    let session = context.connect(kit).await?;
+    let session = context.shared(who).await?;
     let listing = session.list_studies().await?;
     ensure_eq!(listing.identity.name.as_deref(), Some(kit.user.as_str()), "name");
     ensure_eq!(listing.identity.org.as_deref(), Some(kit.org.as_str()), "organisation");
     ensure_eq!(listing.identity.role.as_deref(), Some(who.role.as_str()), "role");
     ensure_eq!(listing.details.len(), listing.studies.len(), "details");
-    session.close().await;
     Ok(())
 }

@@ -96,7 +96,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 async fn working_directory(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let site = context.site(Home::Server)?;
     let server = session.get_working_directory(&Target::Server).await?;
     let at_site = session.get_working_directory(&Target::site(site)?).await?;
@@ -104,7 +104,6 @@ async fn working_directory(context: Context) -> CaseResult {
         ensure!(text.starts_with('/') && text.ends_with('\n') && text.lines().count() == 1, "{text:?} is no path");
     }
     ensure!(server != at_site, "server and site run in the same folder {server:?}");
-    session.close().await;
     Ok(())
 }
 
@@ -113,7 +112,7 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 async fn ls(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let none = ShellOptions::none();
     let startup = FolderPath::new("startup")?;
     for (target, file) in [(Target::Server, "fed_server.json"), (site(&context)?, "fed_client.json")] {
@@ -129,7 +128,6 @@ async fn ls(context: Context) -> CaseResult {
             ensure_eq!(long.lines().count(), all.lines().count() + 1, "{target} {options}: lines");
         }
     }
-    session.close().await;
     Ok(())
 }
 
@@ -138,7 +136,7 @@ fn site(context: &Context) -> CaseResult<Target> {
 }
 
 async fn cat(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let none = ShellOptions::none();
     for (target, file, key) in
         [(Target::Server, CONFIGURATION, "servers"), (site(&context)?, "startup/fed_client.json", "client")]
@@ -151,7 +149,6 @@ async fn cat(context: Context) -> CaseResult {
     let numbered = session.cat_target(&Target::Server, &ShellOptions::new("-n")?, &file).await?;
     let expected: String = text.lines().zip(1..).map(|(line, number)| format!("{number:6}\t{line}\n")).collect();
     ensure_eq!(numbered.trim_end(), expected.trim_end(), "cat -n");
-    session.close().await;
     Ok(())
 }
 
@@ -164,7 +161,7 @@ async fn configuration(session: &Session) -> CaseResult<(String, FileName)> {
 }
 
 async fn head_and_tail(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let (text, file) = configuration(&session).await?;
     let server = Target::Server;
     let head = session.head_target(&server, &ShellOptions::new("-n 2")?, &file).await?;
@@ -179,12 +176,11 @@ async fn head_and_tail(context: Context) -> CaseResult {
     ensure_eq!(words(&rest), words(&text)[..words(&text).len() - 1], "head -n -1");
     let ten = session.head_target(&server, &ShellOptions::none(), &file).await?;
     ensure_eq!(words(&ten), words(&text)[..words(&text).len().min(10)], "head");
-    session.close().await;
     Ok(())
 }
 
 async fn grep(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let (text, file) = configuration(&session).await?;
     let matching: Vec<&str> = text.lines().filter(|line| line.contains("ssl_")).collect();
     ensure!(!matching.is_empty(), "{CONFIGURATION} has no ssl_ in it");
@@ -205,12 +201,11 @@ async fn grep(context: Context) -> CaseResult {
     ensure_eq!(words(&found), numbered, "grep -n");
     let found = session.grep_target(&Target::Server, &ShellOptions::none(), "no such text", &file).await?;
     ensure_eq!(found, "", "grep without a match");
-    session.close().await;
     Ok(())
 }
 
 async fn logs(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     for target in [Target::Server, site(&context)?] {
         let one = ShellOptions::new("-n 1")?;
         let first = session.head_target_log(&target, &one).await?;
@@ -221,25 +216,23 @@ async fn logs(context: Context) -> CaseResult {
         ensure_eq!(beginning.lines().next(), first.lines().next(), "{target}: first line");
         ensure!(beginning.lines().count() <= 10, "{target}: more than ten lines");
     }
-    session.close().await;
     Ok(())
 }
 
 async fn program_fails(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let none = ShellOptions::none();
     let text = session.cat_target(&Target::Server, &none, &FileName::new("nope.txt")?).await?;
     ensure_eq!(text, "cat: nope.txt: No such file or directory\n", "cat");
     let text = session.ls_target(&Target::Server, &none, Some(&FolderPath::new("nosuchdir")?)).await?;
     ensure_eq!(text, "ls: cannot access 'nosuchdir': No such file or directory\n", "ls");
-    session.close().await;
     Ok(())
 }
 
 /// Searches the audit log, in which a server writes every command before it runs it: a pattern that arrives whole
 /// finds the very command that looks for it.
 async fn quoting(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     let file = FileName::new("audit.log")?;
     let id = randomness()?.uuid();
     for pattern in [format!("two words {id}"), format!("it's {id}"), format!("{id}; id"), format!("$HOME `{id}`")] {
@@ -247,7 +240,6 @@ async fn quoting(context: Context) -> CaseResult {
         let own = found.lines().filter(|line| line.contains(&pattern) && line.contains("[A:grep server ")).count();
         ensure_eq!(own, 1, "lines that hold the pattern `{pattern}` in {found:?}");
     }
-    session.close().await;
     Ok(())
 }
 
@@ -271,34 +263,31 @@ async fn local_checks(_: Context) -> CaseResult {
 }
 
 async fn unknown_target(context: Context) -> CaseResult {
-    let session = context.session(Who::PROJECT_ADMIN).await?;
+    let session = context.shared(Who::PROJECT_ADMIN).await?;
     for name in ["no-such-site-of-the-conformance-suite", "all"] {
         let result = session.get_working_directory(&Target::site(name)?).await;
         let error = fails(name, result, ErrorKind::InvalidTarget)?;
         ensure_eq!(error.server_text(), Some(format!("invalid target: {name}").as_str()), "the server's words");
     }
-    session.close().await;
     Ok(())
 }
 
 async fn server_refuses(context: Context) -> CaseResult {
     for who in [Who::MEMBER, Who::OTHER_ORG_ADMIN] {
-        let session = context.session(who).await?;
+        let session = context.shared(who).await?;
         let user = &context.kit(who)?.user;
         let result = session.get_working_directory(&Target::Server).await;
         let error = fails(user, result, ErrorKind::NotAuthorized)?;
         let expected = format!("user '{user}' is not authorized for 'pwd'");
         ensure_eq!(error.server_text(), Some(expected.as_str()), "the server's words");
-        session.close().await;
     }
     Ok(())
 }
 
 async fn own_site(context: Context) -> CaseResult {
-    let session = context.session(Who::OTHER_ORG_ADMIN).await?;
+    let session = context.shared(Who::OTHER_ORG_ADMIN).await?;
     let site = Target::site(context.site(Home::Elsewhere)?)?;
     let text = session.get_working_directory(&site).await?;
     ensure!(text.starts_with('/'), "{text:?} is no path");
-    session.close().await;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Arguments, targets, statuses, raw replies.
 
+use std::time::Duration;
+
 use flare_client::fladmin::{ApiStatus, FlAdminApi, StatusReading, TargetType};
 use flare_client::{MetaStatus, StartupKit};
 use serde_json::{Value, json};
@@ -27,7 +29,8 @@ pub(super) fn cases() -> Vec<Case> {
             .needs(with_site),
         Case::new("fladmin.target-all", "server and sites together, where the command has it", all_targets)
             .checks(&["FLADMIN-TARGET-006"])
-            .needs([Need::ControlledTime]),
+            .needs([Need::ControlledTime])
+            .waiting(SHUTDOWN),
         Case::new("fladmin.response", "a response has a status, details, and here and there the raw reply", response)
             .checks(&["FLADMIN-REPLY-001", "FLADMIN-REPLY-002"])
             .needs([admin]),
@@ -116,6 +119,9 @@ async fn several_targets(context: Context) -> CaseResult {
 }
 
 /// On a server of its own, since it is gone afterwards.
+/// How long it takes until sites and server have gone.
+const SHUTDOWN: Duration = Duration::from_secs(3);
+
 async fn all_targets(context: Context) -> CaseResult {
     let simulator =
         Simulator::start_unhurried(&context.target().description().scheme, context.target().mutant()).await?;

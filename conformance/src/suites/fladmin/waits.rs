@@ -25,7 +25,8 @@ pub(super) fn cases() -> Vec<Case> {
             .needs(needs),
         Case::new("fladmin.wait.timeout", "a time limit ends what would wait for ever", timeout)
             .checks(&["FLADMIN-WAIT-001", "FLADMIN-WAIT-004"])
-            .needs(needs),
+            .needs(needs)
+            .waiting(LIMIT),
         Case::new("fladmin.wait.failures", "so many failed attempts in a row end a wait", failures)
             .checks(&["FLADMIN-WAIT-001"])
             .needs(needs),
@@ -33,6 +34,8 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 const INTERVAL: Duration = Duration::from_millis(200);
+/// When a wait is given up.
+const LIMIT: Duration = Duration::from_secs(1);
 
 fn options() -> WaitOptions {
     WaitOptions::of_clients().interval(INTERVAL).timeout(crate::raw::PATIENCE)
@@ -90,14 +93,13 @@ async fn default_callbacks(context: Context) -> CaseResult {
 
 async fn timeout(context: Context) -> CaseResult {
     let api = api(&context, Who::PROJECT_ADMIN).await?;
-    let limit = Duration::from_secs(1);
     let started = Instant::now();
-    let response = works("the wait", api.wait_until_client_status(options().timeout(limit), |_| false).await)?;
+    let response = works("the wait", api.wait_until_client_status(options().timeout(LIMIT), |_| false).await)?;
     ensure_eq!(response.message(), Some(WAITED_UNTIL_TIMEOUT), "its words");
-    ensure!(started.elapsed() >= limit, "the wait took {:?}", started.elapsed());
+    ensure!(started.elapsed() >= LIMIT, "the wait took {:?}", started.elapsed());
     // Without a limit it goes on for as long as somebody waits for it.
     let endless = WaitOptions { timeout: None, ..options() };
-    let ended = tokio::time::timeout(limit, api.wait_until_client_status(endless, |_| false)).await;
+    let ended = tokio::time::timeout(LIMIT, api.wait_until_client_status(endless, |_| false)).await;
     ensure!(ended.is_err(), "a wait without a limit ended: {ended:?}");
     api.logout().await;
     Ok(())
