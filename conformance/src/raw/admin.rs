@@ -123,14 +123,23 @@ impl Admin {
 
     /// Connects, registers and logs in to the default study.
     pub(crate) async fn login(kit: &AdminKit) -> CaseResult<Self> {
+        Self::login_to(kit, DEFAULT_STUDY).await
+    }
+
+    /// Connects, registers and logs in to a study.
+    pub(crate) async fn login_to(kit: &AdminKit, study: &str) -> CaseResult<Self> {
         let mut admin = Self::register(kit).await?;
-        admin.log_in().await?;
+        admin.log_in_to(study).await?;
         Ok(admin)
     }
 
     /// Logs in to the default study.
     pub(crate) async fn log_in(&mut self) -> CaseResult {
-        let login = self.login_headers(DEFAULT_STUDY);
+        self.log_in_to(DEFAULT_STUDY).await
+    }
+
+    async fn log_in_to(&mut self, study: &str) -> CaseResult {
+        let login = self.login_headers(study);
         let reply = self.cert_login(&format!("_cert_login {}", self.user), &login).await?;
         match reply.data.as_slice() {
             [Item::String(ok), Item::Token(token)] if ok == "OK" => {

@@ -1,6 +1,7 @@
 //! Commands and their replies, out of everything that a case was seen to say and hear.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::io::{Cursor, Read as _};
 
 use flare_wire::auth::LoginHeaders;
 use flare_wire::cell::{Headers, Message, MessageKind, Payload, channel, headers};
@@ -17,16 +18,19 @@ use crate::recorder::{Content, Said};
 use crate::report::Direction;
 
 /// Why a case cannot be replayed.
-const FETCHES: &str = "it fetches files, whose bytes are not recorded";
 const BELOW: &str = "it is about what lies below commands";
-const STUDY: &str = "it opens sessions in a study";
+const STUDY: &str = "it opens sessions in what is no study";
+const NO_TEXT: &str = "it submits files that are no texts";
 const SESSIONS: &str = "it is about sessions, which are made anew";
 const OVERLAP: &str = "it asks for several things at the same time in one session";
 const SILENCE: &str = "something gets no reply";
 const NOTHING: &str = "it says no command";
 
 /// The study that needs nothing to be prepared.
-const DEFAULT_STUDY: &str = "default";
+pub(super) const DEFAULT_STUDY: &str = "default";
+
+/// How the names of the files begin that hold signatures: they are made anew.
+const SIGNATURES: &str = ".__nvfl_";
 
 /// What stands in texts for names that are another each time.
 #[derive(Debug, Clone, Default)]
@@ -75,9 +79,12 @@ enum Pending {
 #[derive(Debug, Default)]
 struct Line {
     user: Option<String>,
+    study: String,
     pending: VecDeque<Pending>,
     by_id: HashMap<String, Pending>,
     upload: Option<usize>,
+    /// What has been sent of the file.
+    file: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -85,6 +92,7 @@ struct Extraction {
     lines: HashMap<String, Line>,
     exchanges: Vec<Exchange>,
     left_out: BTreeSet<&'static str>,
+    fetches: bool,
     redactor: Redactor,
 }
 
@@ -100,7 +108,7 @@ pub(super) fn extract(case: &str, said: &[Said], own: &OwnNames) -> Transcript {
     for said in said {
         extraction.take(said);
     }
-    let Extraction { mut exchanges, mut left_out, .. } = extraction;
+    let Extraction { mut exchanges, mut left_out, fetches, .. } = extraction;
     if exchanges.iter().any(|exchange| exchange.reply.is_null()) {
         left_out.insert(SILENCE);
     }
@@ -126,7 +134,7 @@ pub(super) fn extract(case: &str, said: &[Said], own: &OwnNames) -> Transcript {
     }
     let left_out = left_out.into_iter().map(str::to_owned).collect();
     // Moments of replies that are not kept are in nobody's way.
-    Transcript { case: case.to_owned(), left_out, legend: legend.into_table(), exchanges: kept }
+    Transcript { case: case.to_owned(), left_out, fetches, legend: legend.into_table(), exchanges: kept }
 }
 
 /// The same but for the moment of the reply.
@@ -163,8 +171,13 @@ impl Extraction {
             (Some(channel::HCI), _) => self.command(connection, headers, payload),
             (Some(upload::CHANNEL), _) => self.piece(connection, payload),
             (Some(download::CHANNEL), _) => {
-                self.left_out.insert(FETCHES);
-                Pending::Other
+                // Pieces of several files are asked for at the same time; whose answer is whose makes no difference, as long
+                // as no command waits.
+                self.fetches = true;
+                if self.lines.get(connection).is_some_and(|line| !line.pending.is_empty()) {
+                    self.left_out.insert(OVERLAP);
+                }
+                return;
             }
             (Some(channel::TASK), _) => Pending::Other,
             (Some(channel::STREAM), Some(channel::STREAM_ACK)) | (Some(channel::CELLNET), Some(channel::BYE)) => return,
@@ -194,10 +207,12 @@ impl Extraction {
         match words.name() {
             "_cert_login" => {
                 let study = LoginHeaders::from_headers(headers).study;
-                if study.as_ref().and_then(Packed::as_str).is_none_or(|study| study != DEFAULT_STUDY) {
+                let study = study.as_ref().and_then(Packed::as_str);
+                if study.is_none() {
                     self.left_out.insert(STUDY);
                 }
                 let line = self.lines.entry(connection.to_owned()).or_default();
+                line.study = study.filter(|study| *study != DEFAULT_STUDY).unwrap_or_default().to_owned();
                 line.user = words.args().first().cloned();
                 Pending::Other
             }
@@ -213,14 +228,24 @@ impl Extraction {
     }
 
     fn piece(&mut self, connection: &str, payload: &Payload) -> Pending {
-        let piece = payload.value().ok().and_then(|value| Piece::from_value(value).ok());
-        let context = piece.and_then(|piece| piece.context);
-        if let Some(request) = context.and_then(|context| Request::parse(&context.request).ok()) {
+        let Some(piece) = payload.value().ok().and_then(|value| Piece::from_value(value).ok()) else {
+            return Pending::Other;
+        };
+        if let Some(request) = piece.context.and_then(|context| Request::parse(&context.request).ok()) {
             let index = self.push(connection, request, true);
-            self.lines.entry(connection.to_owned()).or_default().upload = Some(index);
+            let line = self.lines.entry(connection.to_owned()).or_default();
+            (line.upload, line.file) = (Some(index), Vec::new());
         }
-        let upload = self.lines.get(connection).and_then(|line| line.upload);
-        upload.map_or(Pending::Other, Pending::Upload)
+        let line = self.lines.entry(connection.to_owned()).or_default();
+        let Some(index) = line.upload else { return Pending::Other };
+        line.file.extend_from_slice(&piece.data);
+        if piece.eof {
+            match texts_in(&line.file) {
+                Some(files) => self.exchanges[index].files = files,
+                None => drop(self.left_out.insert(NO_TEXT)),
+            }
+        }
+        Pending::Upload(index)
     }
 
     fn push(&mut self, connection: &str, request: Request, upload: bool) -> usize {
@@ -230,11 +255,14 @@ impl Extraction {
         let known = self.lines.get(connection).and_then(|line| line.user.clone());
         // The connection of a session is named after its user, with a number behind it when there are several.
         let user = known.unwrap_or_else(|| connection.split(" #").next().unwrap_or(connection).to_owned());
+        let study = self.lines.get(connection).map(|line| line.study.clone()).unwrap_or_default();
         self.exchanges.push(Exchange {
             user,
+            study,
             command: request.command,
             meta: request.meta,
             upload,
+            files: BTreeMap::new(),
             reply: Value::Null,
         });
         self.exchanges.len() - 1
@@ -271,6 +299,22 @@ impl Extraction {
         let body = self.redactor.message(&Headers::new(), &Payload::text(text)).body;
         self.exchanges[index].reply = body.unwrap_or_default();
     }
+}
+
+/// The files of an archive but for signatures; none when it is no archive, or when one of them is no text.
+fn texts_in(archive: &[u8]) -> Option<BTreeMap<String, String>> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(archive)).ok()?;
+    let mut files = BTreeMap::new();
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).ok()?;
+        let name = entry.name().ok()?.into_owned();
+        if entry.is_file() && !name.contains(SIGNATURES) {
+            let mut text = String::new();
+            entry.read_to_string(&mut text).ok()?;
+            files.insert(name, text);
+        }
+    }
+    Some(files)
 }
 
 /// What answers nothing: part of a stream that is no reply, or a message that nobody asked for.
@@ -347,8 +391,10 @@ mod tests {
         assert_eq!(out(&[]), [NOTHING]);
         assert_eq!(out(&[command("list_studies")]), [SILENCE]);
         assert_eq!(out(&[command("list_studies"), command("list_jobs")]), [OVERLAP, SILENCE]);
-        let pull = said(Direction::Sent, download::CHANNEL, Payload::empty());
-        assert_eq!(out(&[&answered[..], &[pull]].concat()), [FETCHES]);
+        let pull = || said(Direction::Sent, download::CHANNEL, Payload::empty());
+        assert_eq!(out(&[command("list_studies"), pull()]), [OVERLAP, SILENCE]);
+        let fetched = extract("a.case", &[&answered[..], &[pull()]].concat(), &OwnNames::default());
+        assert!(fetched.fetches && fetched.left_out.is_empty(), "{fetched:?}");
         let chunk = said(Direction::Sent, channel::STREAM, Payload::empty());
         assert_eq!(out(&[&answered[..], &[chunk]].concat()), [BELOW]);
         let anonymous = said(Direction::Sent, channel::HCI, Payload::text(&Request::new("list_jobs").to_json()));

@@ -7,9 +7,10 @@
 //! ```
 //!
 //! A transcript is kept at the level of commands: the line, and the reply. What lies below (handshakes, signatures, chunks)
-//! cannot be said again, since it is about keys and nonces; a case that is about it, that moves files, or that
-//! opens sessions of another study cannot be replayed, and says so. Ids and moments are references: equal ones stay
-//! equal, and a legend says what was recorded.
+//! cannot be said again, since it is about keys and nonces; a case that is about it cannot be replayed, and says so. Jobs
+//! that are submitted are recorded without their signatures and signed anew. Of downloads only the recorded client can be
+//! played: what was fetched is not recorded. Ids and moments are references: equal ones stay equal, and a legend says
+//! what was recorded.
 //!
 //! | module | |
 //! |---|---|

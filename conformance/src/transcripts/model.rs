@@ -38,6 +38,9 @@ pub(crate) struct Transcript {
     /// Why it cannot be replayed; then nothing else is kept.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) left_out: BTreeSet<String>,
+    /// It fetches files, whose bytes are not recorded: only the recorded client can be played.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) fetches: bool,
     /// What the references stand for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) legend: BTreeMap<String, String>,
@@ -52,6 +55,9 @@ pub(crate) struct Transcript {
 pub(crate) struct Exchange {
     /// Who sent it.
     pub(crate) user: String,
+    /// The study of the session; empty for the default one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) study: String,
     /// The line.
     pub(crate) command: String,
     /// Settings of the request.
@@ -60,6 +66,9 @@ pub(crate) struct Exchange {
     /// A file came with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) upload: bool,
+    /// What the file held, but for signatures: paths and texts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) files: BTreeMap<String, String>,
     /// The reply. That of a command that was repeated with the same reply stands once.
     pub(crate) reply: Value,
 }
@@ -131,7 +140,9 @@ mod tests {
             user: "lead@nvidia.com".to_owned(),
             command: "list_jobs <id 1>".to_owned(),
             meta: Map::new(),
+            study: String::new(),
             upload: false,
+            files: BTreeMap::new(),
             reply: json!({"time": "<moment 1>", "data": [], "meta": {}}),
         };
         let recording = Recording {
@@ -145,12 +156,14 @@ mod tests {
                 Transcript {
                     case: "a.case".to_owned(),
                     left_out: BTreeSet::new(),
+                    fetches: false,
                     legend: [("<id 1>".to_owned(), "x".to_owned())].into(),
                     exchanges: vec![exchange],
                 },
                 Transcript {
                     case: "a.other".to_owned(),
                     left_out: ["moves files".to_owned()].into(),
+                    fetches: false,
                     legend: BTreeMap::new(),
                     exchanges: Vec::new(),
                 },

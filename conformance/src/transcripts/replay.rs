@@ -1,5 +1,6 @@
 //! The subcommand `replay`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -8,6 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use flare_simserver::core::Release as SimRelease;
+use flare_simserver::{ClockMode, SimServerBuilder};
+use serde_json::{Map, Value, json};
+use tempfile::NamedTempFile;
 use tokio::task::JoinSet;
 
 use super::client;
@@ -162,7 +167,14 @@ async fn play(origin: &Origin, case: &Arc<Case>, transcript: &Transcript, part: 
         match part {
             Part::Server => on_recorded_server(origin, case, transcript).await,
             Part::Client => {
-                let target = Target::of_two_orgs(&origin.scheme, &origin.nvflare, |builder| builder).await;
+                // What happens to a job is looked at moment by moment.
+                let is_about_jobs = transcript.exchanges.iter().any(|exchange| exchange.upload);
+                let release = release_of(origin)?;
+                let change = |builder: SimServerBuilder| {
+                    let builder = builder.release(release);
+                    if is_about_jobs { builder.clock(ClockMode::Real) } else { builder }
+                };
+                let target = Target::of_two_orgs(&origin.scheme, &origin.nvflare, change).await;
                 let target = target.map_err(|error| Finding::harness(chain(&error)))?;
                 client::replay(transcript, &target, &own_names(&target)).await
             }
@@ -175,11 +187,46 @@ async fn play(origin: &Origin, case: &Arc<Case>, transcript: &Transcript, part: 
     outcome
 }
 
+/// The release that the simulator is to behave like.
+fn release_of(origin: &Origin) -> CaseResult<SimRelease> {
+    let known = [SimRelease::V2_7, SimRelease::V2_8, SimRelease::V2_9];
+    let found = known.into_iter().find(|known| known.version() == origin.nvflare);
+    found.ok_or_else(|| Finding::unsupported(format!("the simulator is of no release {}", origin.nvflare)))
+}
+
+/// The studies in which something was said, for a server that has to open sessions in them.
+fn studies_of(transcript: &Transcript) -> CaseResult<Option<NamedTempFile>> {
+    let mut studies: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for exchange in transcript.exchanges.iter().filter(|exchange| !exchange.study.is_empty()) {
+        studies.entry(&exchange.study).or_default().insert(&exchange.user);
+    }
+    if studies.is_empty() {
+        return Ok(None);
+    }
+    let studies: Map<String, Value> = studies
+        .into_iter()
+        .map(|(study, users)| (study.to_owned(), json!({"admins": users, "site_orgs": {}})))
+        .collect();
+    let failed = |error: std::io::Error| Finding::harness(format!("a file of studies: {error}"));
+    let file = NamedTempFile::new().map_err(failed)?;
+    let text = json!({"format_version": "1.0", "studies": studies}).to_string();
+    std::fs::write(file.path(), text).map_err(failed)?;
+    Ok(Some(file))
+}
+
 /// Runs a case with our client on a server that answers as the recorded one did.
 async fn on_recorded_server(origin: &Origin, case: &Arc<Case>, transcript: &Transcript) -> CaseResult {
+    if transcript.fetches {
+        return Err(Finding::unsupported("it fetches files, whose bytes are not recorded"));
+    }
     let server = RecordedServer::new(transcript)?;
     let answers = server.clone();
+    let release = release_of(origin)?;
+    let studies = studies_of(transcript)?;
     let target = Target::of_two_orgs(&origin.scheme, &origin.nvflare, |builder| {
+        let builder = builder.release(release);
+        // Where no study was registered there is no file of them.
+        let builder = studies.iter().fold(builder, |builder, file| builder.study_registry(file.path()));
         builder.script(move |asked| answers.answer(asked))
     });
     let target = Arc::new(target.await.map_err(|error| Finding::harness(chain(&error)))?);
@@ -227,7 +274,7 @@ mod tests {
         let text = flare_fixtures::transcripts().remove(0);
         let changed = text.lines().filter(|line| line.contains("origin") || line.contains("\"api.shell.grep\""));
         let changed = changed.collect::<Vec<_>>().join("\n").replace("ssl_cert", "ssl_bert");
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let file = NamedTempFile::new().unwrap();
         std::fs::write(file.path(), changed).unwrap();
         let (exit, told) = replayed(vec![file.path().to_owned()]).await;
         assert_eq!(exit, Exit::Failed, "{told}");

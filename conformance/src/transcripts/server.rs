@@ -7,7 +7,7 @@ use flare_simserver::Scripted;
 use flare_wire::hci::{Item, MetaStatus, Reply};
 use serde_json::{Map, Value};
 
-use super::extract::OwnNames;
+use super::extract::{DEFAULT_STUDY, OwnNames};
 use super::legend::{put_back, put_back_in};
 use super::model::Transcript;
 use crate::{CaseResult, Finding};
@@ -21,14 +21,15 @@ pub(super) struct RecordedServer(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    queues: BTreeMap<String, Queue>,
+    /// By user and study.
+    queues: BTreeMap<(String, String), Queue>,
     /// Where the server is now.
     own: OwnNames,
     problem: Option<String>,
     is_over: bool,
 }
 
-/// What one user said, in this order.
+/// What one user said in a study, in this order.
 #[derive(Debug, Default)]
 struct Queue {
     turns: Vec<Turn>,
@@ -63,7 +64,7 @@ impl RecordedServer {
                 return Err(Finding::harness("settings that are no object"));
             };
             let line = put_back(table, &exchange.command);
-            let queue = state.queues.entry(exchange.user.clone()).or_default();
+            let queue = state.queues.entry((exchange.user.clone(), exchange.study.clone())).or_default();
             queue.turns.push(Turn { line, meta, upload: exchange.upload, reply });
         }
         Ok(Self(Arc::new(Mutex::new(state))))
@@ -81,7 +82,9 @@ impl RecordedServer {
             // What comes now tidies up and is no part of the transcript.
             return None;
         }
-        let answered = state.queues.get_mut(asked.user).and_then(|queue| queue.answer(|turn| turn.is(&asked)));
+        let study = if asked.study == DEFAULT_STUDY { "" } else { asked.study };
+        let who = (asked.user.to_owned(), study.to_owned());
+        let answered = state.queues.get_mut(&who).and_then(|queue| queue.answer(|turn| turn.is(&asked)));
         if answered.is_none() && asked.line.starts_with(COMMANDS) {
             return None;
         }
@@ -106,7 +109,7 @@ impl RecordedServer {
         if let Some(problem) = &state.problem {
             return Err(Finding::fail(problem.clone()));
         }
-        for (user, queue) in &state.queues {
+        for ((user, _), queue) in &state.queues {
             if let Some(turn) = queue.turns.get(queue.next) {
                 let left = queue.turns.len() - queue.next;
                 let message = format!("{user} did not say {left} of the recorded commands, the first: {}", turn.line);
@@ -146,14 +149,16 @@ mod tests {
     fn server(turns: &[(&str, &str)]) -> RecordedServer {
         let exchanges = turns.iter().map(|(line, said)| Exchange {
             user: USER.to_owned(),
+            study: String::new(),
             command: (*line).to_owned(),
             meta: Map::new(),
             upload: false,
+            files: BTreeMap::new(),
             reply: json!({"time": "", "data": [{"type": "string", "data": said}], "meta": {}}),
         });
         let exchanges = exchanges.collect();
         let (case, left_out, legend) = ("a.case".to_owned(), [].into(), [].into());
-        RecordedServer::new(&Transcript { case, left_out, legend, exchanges }).unwrap()
+        RecordedServer::new(&Transcript { case, left_out, fetches: false, legend, exchanges }).unwrap()
     }
 
     /// What the server says to the lines, as texts.
@@ -161,7 +166,7 @@ mod tests {
         let queue = |line: &&str| {
             let mut state = server.state();
             let asked = |turn: &Turn| turn.line == **line;
-            let queue = state.queues.get_mut(USER).unwrap();
+            let queue = state.queues.get_mut(&(USER.to_owned(), String::new())).unwrap();
             queue
                 .answer(asked)
                 .map_or_else(|| "?".to_owned(), |reply| reply["data"][0]["data"].as_str().unwrap().to_owned())
