@@ -216,11 +216,14 @@ impl Sender {
         chunk.set(headers::STREAM_DATA_TYPE, kind.code());
         chunk.set(headers::STREAM_SEQUENCE, sequence);
         chunk.set(headers::STREAM_OFFSET, start as u64);
+        // The order of the official senders.
+        if self.settings.announced {
+            chunk.set(headers::STREAM_RELIABLE, self.settings.reliable);
+        }
         chunk.set(headers::STREAM_OPTIONAL, self.settings.optional);
         if !self.settings.announced {
             return Chunk { headers: chunk, payload: payload.bytes.slice(start..end) };
         }
-        chunk.set(headers::STREAM_RELIABLE, self.settings.reliable);
         chunk.set(headers::STREAM_CHUNK_SIZE, self.settings.chunk_size as u64);
         chunk.set(headers::STREAM_WINDOW_SIZE, self.settings.window);
         if sequence == 0 {
