@@ -36,6 +36,10 @@ use crate::{
 /// small server late.
 const CASES_PER_PROCESSOR: usize = 4;
 
+/// The same on a simulator in this process, whose cases wait for their own clocks: from here on more do not end earlier
+/// (two processors: 8 cases 12 s, 16 cases 10 s, 32 cases 8.4 s, 64 cases 8.5 s).
+const CASES_IN_PROCESS_PER_PROCESSOR: usize = 16;
+
 /// Shows that a FLARE server behaves as FLARE servers do.
 ///
 /// Without a command: runs every case on an in-process simulator.
@@ -336,7 +340,9 @@ async fn run(arguments: RunArguments) -> Exit {
         Ok(known) => known,
         Err(error) => return complain(Exit::File, error.as_ref()),
     };
-    let jobs = arguments.jobs.unwrap_or_else(default_jobs);
+    // A simulator of our own is there for this run alone, and cases wait for most of their time.
+    let usual = if arguments.target.is_none() { in_process_jobs } else { default_jobs };
+    let jobs = arguments.jobs.unwrap_or_else(usual);
     let time_limit = arguments.time_limit.map(Duration::from_secs);
     let (seed, transcripts) = (arguments.seed, arguments.transcripts);
     let runner = Runner { jobs, time_limit, known, seed, transcripts };
@@ -402,8 +408,16 @@ pub(crate) fn today() -> Date {
 }
 
 fn default_jobs() -> NonZeroUsize {
+    per_processor(CASES_PER_PROCESSOR)
+}
+
+fn in_process_jobs() -> NonZeroUsize {
+    per_processor(CASES_IN_PROCESS_PER_PROCESSOR)
+}
+
+fn per_processor(cases: usize) -> NonZeroUsize {
     let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    processors.saturating_mul(NonZeroUsize::MIN.saturating_add(CASES_PER_PROCESSOR - 1))
+    processors.saturating_mul(NonZeroUsize::new(cases).unwrap_or(NonZeroUsize::MIN))
 }
 
 fn list(arguments: &ListArguments) -> Exit {
