@@ -124,29 +124,46 @@ struct RunArguments {
     /// Only say what would be done, case by case, and touch nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    options: RunOptions,
+}
+
+/// How cases are run, and what is written about them, whoever is under test.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
     /// Write the report as JSON to this file.
     #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
     #[command(flatten)]
-    rendered: Rendered,
+    pub(crate) rendered: Rendered,
     /// Run only the k-th of n parts of the cases; `report` makes one report from those of all parts.
     #[arg(long, value_name = "K/N")]
-    shard: Option<Shard>,
+    pub(crate) shard: Option<Shard>,
     /// Take the order of the cases and their random names from this number: the same number gives the same report.
     #[arg(long, value_name = "NUMBER")]
-    seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
     /// Which cases get what went over the wire into the report, secrets removed.
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = Transcripts::Failed)]
-    transcripts: Transcripts,
+    pub(crate) transcripts: Transcripts,
     /// How many cases run at the same time.
     #[arg(long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    pub(crate) jobs: Option<NonZeroUsize>,
     /// Cap the time limit of every case, in seconds.
     #[arg(long, value_name = "SECONDS")]
-    time_limit: Option<u64>,
+    pub(crate) time_limit: Option<u64>,
     /// Known-failing list to use instead of the one that is built in for the target.
     #[arg(long, value_name = "FILE")]
-    known_failing: Option<PathBuf>,
+    pub(crate) known_failing: Option<PathBuf>,
+}
+
+impl RunOptions {
+    /// Writes the report where it is wanted.
+    pub(crate) fn write(&self, report: &Report) -> io::Result<()> {
+        if let Some(path) = &self.json {
+            replace_file(path, &report.to_json()?)?;
+        }
+        self.rendered.write(std::slice::from_ref(report))
+    }
 }
 
 /// Which cases.
@@ -322,7 +339,7 @@ async fn run(arguments: RunArguments) -> Exit {
         Ok(cases) => cases,
         Err(error) => return complain(Exit::Usage, &error),
     };
-    cases.retain(|case| arguments.shard.is_none_or(|shard| shard.has(case.id())));
+    cases.retain(|case| arguments.options.shard.is_none_or(|shard| shard.has(case.id())));
     if arguments.dry_run {
         return arguments.tell(&cases);
     }
@@ -342,15 +359,15 @@ async fn run(arguments: RunArguments) -> Exit {
     };
     // A simulator of our own is there for this run alone, and cases wait for most of their time.
     let usual = if arguments.target.is_none() { in_process_jobs } else { default_jobs };
-    let jobs = arguments.jobs.unwrap_or_else(usual);
-    let time_limit = arguments.time_limit.map(Duration::from_secs);
-    let (seed, transcripts) = (arguments.seed, arguments.transcripts);
+    let jobs = arguments.options.jobs.unwrap_or_else(usual);
+    let time_limit = arguments.options.time_limit.map(Duration::from_secs);
+    let (seed, transcripts) = (arguments.options.seed, arguments.options.transcripts);
     let runner = Runner { jobs, time_limit, known, seed, transcripts };
 
     let mut facts = RunFacts::now();
     facts.jobs = jobs.get();
-    facts.seed = arguments.seed;
-    facts.shard = arguments.shard;
+    facts.seed = arguments.options.seed;
+    facts.shard = arguments.options.shard;
     facts.allowed = target.allowed().collect();
     facts.manifest = target.manifest().release().to_string();
     facts.selected = arguments.selection.words();
@@ -361,7 +378,7 @@ async fn run(arguments: RunArguments) -> Exit {
     let report = Report::of_server(&target, facts, outcomes, started.elapsed());
     // As for the lines before: a closed pipe is no reason to stop.
     let _ = report.write_summary(&mut io::stdout().lock());
-    match arguments.write(&report) {
+    match arguments.options.write(&report) {
         Ok(()) => Exit::of(report.outcomes()),
         Err(error) => complain(Exit::File, &error),
     }
@@ -382,15 +399,8 @@ impl RunArguments {
         }
     }
 
-    fn write(&self, report: &Report) -> io::Result<()> {
-        if let Some(path) = &self.json {
-            replace_file(path, &report.to_json()?)?;
-        }
-        self.rendered.write(std::slice::from_ref(report))
-    }
-
     fn known(&self, target: &Target) -> Result<KnownFailing, Box<dyn Error>> {
-        if let Some(path) = &self.known_failing {
+        if let Some(path) = &self.options.known_failing {
             return Ok(KnownFailing::parse(&std::fs::read_to_string(path)?)?.on(today()));
         }
         let list = match (&self.target, &target.description().version) {
