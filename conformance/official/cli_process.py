@@ -57,12 +57,17 @@ class Forker:
 
 
 def run(arguments: list[str], env: dict[str, str], forker: Forker | None) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command that has nothing to read."""
+    """Exit code, standard output and standard error of a command that has nothing to read.
+
+    It runs in its `HOME`: before it connects it looks for a file in every folder below the one it runs in, and four times,
+    which takes a second of computing where a folder of builds is.
+    """
     command = [PROGRAM, *arguments]
     if forker is None:
         process = subprocess.run(
             command,
             env=env,
+            cwd=env["HOME"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=COMMAND_LIMIT_SECONDS,

@@ -59,7 +59,7 @@ def main() -> int:
         print(f"the admins differ: {[kit.who for kit in left.kits]} <> {[kit.who for kit in right.kits]}")
         return 2
     with tempfile.TemporaryDirectory() as scratch:
-        folder = arguments.keep or Path(scratch)
+        folder = (arguments.keep or Path(scratch)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         scripts = arguments.script or [name for name in SCRIPTS if name != ONLY_WHEN_ASKED or arguments.server_life]
         if not _record(left, right, scripts, folder, Path(scratch)):
@@ -98,6 +98,8 @@ def _start_recorder(federation: Federation, script: str, output: Path, home: Pat
     return subprocess.Popen(
         command,
         env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
+        # The client looks for a file in every folder below the one it runs in.
+        cwd=home,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=open(output.with_suffix(".log"), "w"),

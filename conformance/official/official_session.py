@@ -5,6 +5,7 @@ the send function of its one cell at run time.
 """
 
 import base64
+import functools
 import json
 
 from nvflare.fuel.f3.cellnet.defs import CellChannel, MessageHeaderKey
@@ -125,5 +126,7 @@ class OfficialSession:
             self.session.close()
 
 
+# Reading a private key takes a twentieth of a second of computing, and it is asked for two hundred times.
+@functools.cache
 def _identity(kit: Kit) -> IdentityAsserter:
     return IdentityAsserter(str(kit.key_file), str(kit.folder / "startup" / "client.crt"))

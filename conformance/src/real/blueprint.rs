@@ -1,10 +1,14 @@
 //! The project file as it is provisioned here: on a free port, for this machine only.
 
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::ops::Range;
 use std::path::Path;
 
 use flare_simserver::project::Project;
+use rand::TryRng as _;
+use rand::rngs::SysRng;
 use serde_json::Value;
 
 use super::RealError;
@@ -68,14 +72,23 @@ fn is_local(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Where ports are looked for. The system gives those from 32768 on to whoever connects or asks for any port, and a server
+/// takes seconds to start: beside other work one of these could be gone by then.
+const PORTS: Range<u16> = 20_000..32_768;
+
 /// Two ports that nobody listens on now. Another program could take one before the server does; then the server ends,
 /// and `up` says so with the server's own words.
 pub(super) fn free_ports() -> Result<[u16; 2], RealError> {
-    let listen = || TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(RealError::System);
-    let port = |listener: &TcpListener| listener.local_addr().map(|address| address.port()).map_err(RealError::System);
-    // Both at once, so that they are not the same.
-    let (one, other) = (listen()?, listen()?);
-    Ok([port(&one)?, port(&other)?])
+    let mut random = [0; 2];
+    SysRng.try_fill_bytes(&mut random).map_err(|error| RealError::System(io::Error::other(error)))?;
+    // From a random one on, so that several federations that start at once find others.
+    let middle = PORTS.start + u16::from_le_bytes(random) % (PORTS.end - PORTS.start);
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
+    let mut free = (middle..PORTS.end).chain(PORTS.start..middle).filter(is_free);
+    match (free.next(), free.next()) {
+        (Some(one), Some(other)) => Ok([one, other]),
+        _ => Err(RealError::System(io::ErrorKind::AddrInUse.into())),
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +107,13 @@ mod tests {
         let blueprint = Blueprint::read(None).unwrap();
         assert_eq!(blueprint.project.sites().len(), 3);
         assert_eq!(blueprint.project.admins().len(), 7);
+    }
+
+    #[test]
+    fn free_ports_are_two_that_the_system_gives_to_nobody() {
+        let [one, other] = free_ports().unwrap();
+        assert_ne!(one, other);
+        assert!(PORTS.contains(&one) && PORTS.contains(&other));
     }
 
     #[test]
