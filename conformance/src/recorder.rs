@@ -200,7 +200,7 @@ fn bounded(payload: &Payload) -> Payload {
     if payload.bytes.len() <= MAX_PAYLOAD {
         return payload.clone();
     }
-    Payload { encoding: Encoding::Other(LEFT_OUT.to_owned()), bytes: Bytes::from_static(b"-") }
+    Payload { encoding: Encoding::Other(LEFT_OUT.to_owned()), bytes: Bytes::from_static(b"-").into() }
 }
 
 fn is_left_out(payload: &Payload) -> bool {

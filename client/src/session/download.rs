@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
+use flare_wire::Segments;
 use flare_wire::cell::ReturnCode;
 use flare_wire::endpoint::OutgoingRequest;
 use flare_wire::hci::Reply;
@@ -282,10 +282,10 @@ impl Download {
 }
 
 /// Writes a piece to the end of a file, from where it arrived: a file of tokio would copy it once more.
-async fn written(mut file: File, path: &Path, data: Bytes) -> Result<File> {
+async fn written(mut file: File, path: &Path, data: Segments) -> Result<File> {
     let path = path.to_owned();
     blocking(move || {
-        file.write_all(&data).map_err(|error| local_file(&path, error))?;
+        data.parts().try_for_each(|part| file.write_all(part)).map_err(|error| local_file(&path, error))?;
         Ok(file)
     })
     .await

@@ -15,6 +15,7 @@ use std::fmt;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::Segments;
 use crate::msgpack::{self, MsgpackError, Value, field};
 
 const MARKER_MAIN: u8 = 100;
@@ -79,24 +80,32 @@ struct Section<'a> {
 }
 
 fn split_section(bytes: &[u8]) -> Result<(Section<'_>, &[u8]), FobsError> {
-    let (header, rest) = bytes.split_first_chunk::<SECTION_HEADER_LEN>().ok_or(FobsError::BadSection)?;
-    let [marker, _object_type, size @ ..] = *header;
-    let size = usize::try_from(u64::from_be_bytes(size)).map_err(|_| FobsError::BadSection)?;
-    if size == 0 || size > rest.len() {
-        return Err(FobsError::BadSection);
-    }
-    let (body, rest) = rest.split_at(size);
+    let (marker, size) = section_header(bytes)?;
+    let rest = &bytes[SECTION_HEADER_LEN..];
+    let (body, rest) = rest.split_at_checked(size).ok_or(FobsError::BadSection)?;
     Ok((Section { marker, body }, rest))
+}
+
+/// The marker of the section that begins here, and the size of its body.
+fn section_header(bytes: &[u8]) -> Result<(u8, usize), FobsError> {
+    let header = bytes.first_chunk::<SECTION_HEADER_LEN>().ok_or(FobsError::BadSection)?;
+    let [marker, _object_type, size @ ..] = *header;
+    match usize::try_from(u64::from_be_bytes(size)) {
+        Ok(size) if size > 0 => Ok((marker, size)),
+        _ => Err(FobsError::BadSection),
+    }
 }
 
 /// As [`decode`], but the bytes below `key` are not copied: they come beside the value, which has nil in their place. Of a
 /// payload with datums they stay in the value.
-pub(crate) fn decode_apart(bytes: &Bytes, key: &str) -> Result<(Value, Option<Bytes>), FobsError> {
-    let (main, rest) = split_section(bytes)?;
-    if main.marker != MARKER_MAIN || !rest.is_empty() {
-        return decode(bytes).map(|value| (value, None));
+pub(crate) fn decode_apart(bytes: &Segments, key: &str) -> Result<(Value, Option<Segments>), FobsError> {
+    let body_len = bytes.len().saturating_sub(SECTION_HEADER_LEN);
+    match section_header(bytes.first()) {
+        Ok((MARKER_MAIN, size)) if size == body_len => {
+            msgpack::decode_apart(&bytes.slice(SECTION_HEADER_LEN..bytes.len()), key).map_err(FobsError::Body)
+        }
+        _ => decode(&bytes.to_bytes()).map(|value| (value, None)),
     }
-    msgpack::decode_apart(bytes, main.body, key).map_err(FobsError::Body)
 }
 
 /// Reads a payload. References to datums are replaced by their values; other wrappers stay as they are.
@@ -162,13 +171,29 @@ fn resolve_datums(value: &mut Value, datums: &mut Vec<(Uuid, Value)>) -> Result<
 /// which every release reads.
 #[must_use]
 pub fn encode(value: &Value) -> Bytes {
-    let mut out = Vec::with_capacity(SECTION_HEADER_LEN + msgpack::most_encoded(value));
-    out.extend_from_slice(&[0; SECTION_HEADER_LEN]);
+    let mut out = main_section(0).to_vec();
+    out.reserve(msgpack::most_encoded(value));
     rmpv::encode::write_value(&mut out, value).expect("writing to a vector cannot fail");
-    let size = (out.len() - SECTION_HEADER_LEN) as u64;
-    out[0] = MARKER_MAIN;
-    out[2..SECTION_HEADER_LEN].copy_from_slice(&size.to_be_bytes());
+    let size = out.len() - SECTION_HEADER_LEN;
+    out[..SECTION_HEADER_LEN].copy_from_slice(&main_section(size));
     out.into()
+}
+
+/// As [`encode`], but with `bytes` below `key` in the place of the nil that is there. They are not copied.
+pub(crate) fn encode_with(value: &Value, key: &str, bytes: Segments) -> Segments {
+    let (before, after) = msgpack::encode_around(value, key, bytes.len());
+    let size = before.len() + bytes.len() + after.len();
+    let before = [&main_section(size), &before[..]].concat();
+    let bytes = bytes.parts().cloned();
+    std::iter::once(before.into()).chain(bytes).chain([after.into()]).collect()
+}
+
+/// The header of a main section.
+fn main_section(size: usize) -> [u8; SECTION_HEADER_LEN] {
+    let mut header = [0; SECTION_HEADER_LEN];
+    header[0] = MARKER_MAIN;
+    header[2..].copy_from_slice(&(size as u64).to_be_bytes());
+    header
 }
 
 /// The Python type of a wrapped object.

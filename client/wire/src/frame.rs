@@ -14,6 +14,8 @@ use std::fmt;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
+use crate::segments::Segments;
+
 /// Bytes before the headers of a frame.
 pub const PREFIX_LEN: usize = 16;
 
@@ -154,9 +156,14 @@ impl Frame {
     /// # Errors
     /// [`FrameError::HeadersTooLong`], [`FrameError::TooLong`].
     pub fn encode(&self) -> Result<Bytes, FrameError> {
+        self.encode_with(&self.payload.clone().into())
+    }
+
+    /// The bytes of the frame with this payload in the place of its own.
+    pub(crate) fn encode_with(&self, payload: &Segments) -> Result<Bytes, FrameError> {
         let header_len = u16::try_from(self.headers.len())
             .map_err(|_| FrameError::HeadersTooLong { header_len: self.headers.len() })?;
-        let length = self.encoded_len();
+        let length = PREFIX_LEN + self.headers.len() + payload.len();
         let too_long = FrameError::TooLong { length, limit: MAX_FRAME_LEN };
         if length > MAX_FRAME_LEN {
             return Err(too_long);
@@ -171,7 +178,7 @@ impl Frame {
         out.put_u16(self.stream_id);
         out.put_u16(self.sequence);
         out.put_slice(&self.headers);
-        out.put_slice(&self.payload);
+        payload.parts().for_each(|part| out.put_slice(part));
         Ok(out.freeze())
     }
 

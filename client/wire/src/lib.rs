@@ -67,6 +67,7 @@ pub mod link;
 pub mod msgpack;
 mod random;
 pub mod redact;
+mod segments;
 mod sign;
 pub mod stream;
 mod time;
@@ -74,5 +75,6 @@ pub mod transfer;
 
 pub use error::{ProtocolError, RequestError, RequestPhase};
 pub use random::{Randomness, is_uuid4};
+pub use segments::Segments;
 pub use sign::{PrivateKey, PublicKey, SignatureError, TextHash};
 pub use time::Moment;

@@ -7,6 +7,8 @@ use std::io;
 use bytes::Bytes;
 use rmpv::ValueRef;
 
+use crate::Segments;
+
 pub use rmpv::Value;
 
 /// Most maps and arrays that are read one inside the other. Admin traffic nests seven levels at most; every
@@ -60,11 +62,48 @@ pub fn decode(bytes: &[u8]) -> Result<Value, MsgpackError> {
 
 /// As [`decode`], but the bytes below `key`, wherever it is, are not copied: they come beside the value, which has nil in
 /// their place. It makes a difference for a piece of a file.
-pub(crate) fn decode_apart(whole: &Bytes, part: &[u8], key: &str) -> Result<(Value, Option<Bytes>), MsgpackError> {
+pub(crate) fn decode_apart(bytes: &Segments, key: &str) -> Result<(Value, Option<Segments>), MsgpackError> {
+    if let Some((around, long)) = around_long(bytes, key) {
+        // What is left is short, and has an empty value in its place.
+        let (value, apart) = decode_whole_apart(&around, key)?;
+        if apart.is_some_and(|apart| apart.is_empty()) {
+            return Ok((value, Some(long)));
+        }
+    }
+    let (value, apart) = decode_whole_apart(&bytes.to_bytes(), key)?;
+    Ok((value, apart.map(Segments::from)))
+}
+
+fn decode_whole_apart(whole: &Bytes, key: &str) -> Result<(Value, Option<Bytes>), MsgpackError> {
     let mut apart = None;
-    let value = owned(read(part)?, key, &mut |bytes| apart = Some(whole.slice_ref(bytes)));
+    let value = owned(read(whole)?, key, &mut |bytes| apart = Some(whole.slice_ref(bytes)));
     check(&value, MAX_DEPTH)?;
     Ok((value, apart))
+}
+
+/// Finds the long bytes below `key` that begin in the first of several parts and do not end in it. Gives them, and all that
+/// is around them with an empty value in their place.
+fn around_long(bytes: &Segments, key: &str) -> Option<(Bytes, Segments)> {
+    /// Marker of bytes whose length takes four bytes, as that of everything does that is longer than a chunk.
+    const BIN_32: u8 = 0xc6;
+    const LENGTH: usize = size_of::<u32>();
+    const EMPTY: [u8; 2] = [0xc4, 0];
+    let first = bytes.first();
+    if first.len() == bytes.len() {
+        return None;
+    }
+    let mut source = Counted { rest: first, markers_left: MAX_VALUES };
+    // Reading ends where the long bytes begin, as not all of them are there.
+    rmpv::decode::read_value_ref_with_max_depth(&mut source, RMPV_DEPTH).err()?;
+    let start = first.len() - source.rest.len();
+    let (head, length) = first[..start].split_last_chunk::<LENGTH>()?;
+    let (marker, head) = head.split_last()?;
+    let end = start.checked_add(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    if *marker != BIN_32 || !head.ends_with(&encode(&key.into())) || end > bytes.len() {
+        return None;
+    }
+    let around = [head, &EMPTY, &bytes.slice(end..bytes.len()).to_bytes()].concat();
+    Some((around.into(), bytes.slice(start..end)))
 }
 
 /// Borrowed: the library copies what it reads from a stream several times.
@@ -149,6 +188,42 @@ pub fn encode(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     rmpv::encode::write_value(&mut out, value).expect("writing to a vector cannot fail");
     out
+}
+
+/// As [`encode`], but with so many bytes below `key` in the place of the nil that is there; gives what comes before them and
+/// what comes after. Without such a place all comes before.
+pub(crate) fn encode_around(value: &Value, key: &str, len: usize) -> (Vec<u8>, Vec<u8>) {
+    let (mut before, mut after) = (Vec::new(), None);
+    write_around(value, key, len, &mut before, &mut after);
+    (before, after.unwrap_or_default())
+}
+
+fn write_around(value: &Value, key: &str, len: usize, before: &mut Vec<u8>, after: &mut Option<Vec<u8>>) {
+    const WRITTEN: &str = "writing to a vector cannot fail";
+    /// A length that does not fit cannot be sent: a frame is shorter.
+    fn len_of(count: usize) -> u32 {
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+    let out = after.as_mut().unwrap_or(before);
+    match value {
+        Value::Map(entries) => {
+            rmp::encode::write_map_len(out, len_of(entries.len())).expect(WRITTEN);
+            for (name, item) in entries {
+                write_around(name, key, len, before, after);
+                if after.is_none() && item.is_nil() && name.as_str() == Some(key) {
+                    rmp::encode::write_bin_len(before, len_of(len)).expect(WRITTEN);
+                    *after = Some(Vec::new());
+                } else {
+                    write_around(item, key, len, before, after);
+                }
+            }
+        }
+        Value::Array(items) => {
+            rmp::encode::write_array_len(out, len_of(items.len())).expect(WRITTEN);
+            items.iter().for_each(|item| write_around(item, key, len, before, after));
+        }
+        other => rmpv::encode::write_value(out, other).expect(WRITTEN),
+    }
 }
 
 /// A map from `entries`.

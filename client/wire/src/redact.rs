@@ -109,9 +109,9 @@ impl Redactor {
         let value = match &payload.encoding {
             // A stream that fits into one chunk can be read as what it carries.
             Encoding::Bytes if headers.text(headers::STREAM_PAYLOAD_ENCODING) == Some("fobs") => {
-                fobs::decode(&payload.bytes).ok()
+                fobs::decode(&payload.bytes.to_bytes()).ok()
             }
-            Encoding::Fobs => fobs::decode(&payload.bytes).ok(),
+            Encoding::Fobs => fobs::decode(&payload.bytes.to_bytes()).ok(),
             _ => None,
         };
         Some(match value {

@@ -271,7 +271,7 @@ impl Peer {
             request.set(headers::PAYLOAD_ENCODING, payload.encoding.as_str());
         }
         request.extend(extra);
-        self.send_message(&request, payload.bytes.clone()).await?;
+        self.send_message(&request, payload.bytes.to_bytes()).await?;
         Ok(id)
     }
 
@@ -335,7 +335,7 @@ impl Peer {
 
     /// The chunks of `stream` in pieces of `size` bytes: headers and payload of each message.
     pub(crate) fn chunks(&self, stream: &Stream, size: usize) -> Vec<(Headers, Bytes)> {
-        let blob = &stream.payload.bytes;
+        let blob = stream.payload.bytes.to_bytes();
         let pieces = blob.len().div_ceil(size).max(1);
         (0..pieces)
             .map(|index| {
@@ -371,7 +371,7 @@ impl Peer {
                 })
                 .await?;
             next += 1;
-            blob.extend_from_slice(&chunk.payload);
+            blob.extend_from_slice(&chunk.payload.to_bytes());
             if chunk.headers.number(headers::STREAM_DATA_TYPE) == Some(FINAL) {
                 return Ok(Message { payload: blob.into(), ..chunk });
             }

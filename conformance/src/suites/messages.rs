@@ -115,7 +115,7 @@ async fn long_headers(context: Context) -> CaseResult {
     let room = usize::from(u16::MAX) - used;
     request.set("filler", "x".repeat(room));
     ensure_eq!(request.encode().len(), usize::from(u16::MAX), "the case's own headers");
-    admin.peer.send_message(&request, command.bytes).await?;
+    admin.peer.send_message(&request, command.bytes.to_bytes()).await?;
     admin.peer.reply(&id).await.map(drop)
 }
 

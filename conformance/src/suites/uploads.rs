@@ -1,7 +1,6 @@
 //! Files that come to the server in pieces, each with the command that is for it. The command here takes no file and changes
 //! nothing, so that only the pieces are looked at.
 
-use bytes::Bytes;
 use flare_wire::cell::{Headers, Payload};
 use flare_wire::hci::{Item, Reply, Request};
 use flare_wire::transfer::upload::{CHANNEL, Piece, PieceReply, REQUEST, UploadContext};
@@ -60,7 +59,7 @@ impl Upload {
             transaction: self.transaction.clone(),
             sequence,
             context: Some(context),
-            data: Bytes::copy_from_slice(data),
+            data: data.to_vec().into(),
             size: data.len() as u64,
             eof,
             has_peer_props: true,

@@ -238,7 +238,7 @@ impl Extraction {
         }
         let line = self.lines.entry(connection.to_owned()).or_default();
         let Some(index) = line.upload else { return Pending::Other };
-        line.file.extend_from_slice(&piece.data);
+        line.file.extend_from_slice(&piece.data.to_bytes());
         if piece.eof {
             match texts_in(&line.file) {
                 Some(files) => self.exchanges[index].files = files,
@@ -322,7 +322,7 @@ fn is_push(headers: &Headers) -> bool {
     if headers.text(headers::CHANNEL) == Some(channel::STREAM) {
         return headers.text(headers::STREAM_CHANNEL) != Some(channel::RETURN_ONLY);
     }
-    let message = Message { headers: headers.clone(), payload: bytes::Bytes::new() };
+    let message = Message { headers: headers.clone(), payload: flare_wire::Segments::new() };
     message.kind() == Some(MessageKind::Request)
 }
 

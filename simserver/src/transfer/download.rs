@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, BufWriter, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,8 +42,8 @@ pub(crate) enum Source {
     Bytes(Vec<u8>),
     /// On disk.
     File {
-        /// The file.
-        file: File,
+        /// The file, and where it is read.
+        file: Mutex<File>,
         /// Its length.
         len: u64,
     },
@@ -124,7 +123,7 @@ impl Source {
 
     fn of_file(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
-        Ok(Self::File { file, len })
+        Ok(Self::File { file: Mutex::new(file), len })
     }
 
     /// Up to `max` bytes from `start` on; none at the end, and `None` beyond it.
@@ -141,9 +140,12 @@ impl Source {
                 Ok(bytes.get(start..).map(|rest| rest[..count].to_vec()))
             }
             Self::File { file, .. } => {
-                let mut piece = vec![0; count];
-                file.read_exact_at(&mut piece, start)?;
-                Ok(Some(piece))
+                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                file.seek(SeekFrom::Start(start))?;
+                // Without zeros first, which a piece of five mebibytes would be filled with for nothing.
+                let mut piece = Vec::with_capacity(count);
+                Read::by_ref(&mut *file).take(count as u64).read_to_end(&mut piece)?;
+                if piece.len() < count { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Some(piece)) }
             }
         }
     }

@@ -125,7 +125,7 @@ impl Uploads {
         let Some(upload) = open.get_mut(&piece.transaction) else { return PieceOutcome::Answer(EXECUTION_EXCEPTION) };
         upload.last = now;
         let is_right = piece.size == piece.data.len() as u64 && upload.len + piece.size <= MAX_FILE_LEN;
-        if !is_right || upload.file.write_all(&piece.data).is_err() {
+        if !is_right || piece.data.parts().try_for_each(|part| upload.file.write_all(part)).is_err() {
             return end(open, &piece.transaction, EXECUTION_EXCEPTION);
         }
         upload.len += piece.size;

@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::headers::{self, Headers, HeadersError};
 use crate::fobs::{self, FobsError};
-use crate::frame::{APP_CELLNET, Frame, FrameKind};
+use crate::frame::{APP_CELLNET, Frame, FrameError, FrameKind};
 use crate::msgpack::Value;
+use crate::segments::Segments;
 
 /// `cn__msg_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,20 +153,25 @@ pub struct Payload {
     /// How to read the bytes.
     pub encoding: Encoding,
     /// The bytes.
-    pub bytes: Bytes,
+    pub bytes: Segments,
 }
 
 impl Payload {
     /// No payload.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { encoding: Encoding::None, bytes: Bytes::new() }
+        Self { encoding: Encoding::None, bytes: Segments::new() }
     }
 
     /// A value, encoded with FOBS.
     #[must_use]
     pub fn fobs(value: &Value) -> Self {
-        Self { encoding: Encoding::Fobs, bytes: fobs::encode(value) }
+        Self { encoding: Encoding::Fobs, bytes: fobs::encode(value).into() }
+    }
+
+    /// A value, encoded with FOBS, that has `bytes` below `key` instead of the nil that is there. They are not copied.
+    pub(crate) fn fobs_with(value: &Value, key: &str, bytes: Segments) -> Self {
+        Self { encoding: Encoding::Fobs, bytes: fobs::encode_with(value, key, bytes) }
     }
 
     /// A text, encoded with FOBS, as HCI messages are.
@@ -181,15 +187,15 @@ impl Payload {
     pub fn value(&self) -> Result<Value, PayloadError> {
         match &self.encoding {
             Encoding::None => Ok(Value::Nil),
-            Encoding::Bytes => Ok(Value::from(&self.bytes[..])),
-            Encoding::Fobs => fobs::decode(&self.bytes).map_err(PayloadError::Fobs),
+            Encoding::Bytes => Ok(Value::from(self.bytes.to_vec())),
+            Encoding::Fobs => fobs::decode(&self.bytes.to_bytes()).map_err(PayloadError::Fobs),
             Encoding::Other(_) => Err(PayloadError::UnknownEncoding),
         }
     }
 
     /// As [`value`](Self::value), but the bytes below `key` are not copied: they come beside the value, which has nil in
     /// their place. Where that cannot be they stay in it.
-    pub(crate) fn value_apart(&self, key: &str) -> Result<(Value, Option<Bytes>), PayloadError> {
+    pub(crate) fn value_apart(&self, key: &str) -> Result<(Value, Option<Segments>), PayloadError> {
         match &self.encoding {
             Encoding::Fobs => fobs::decode_apart(&self.bytes, key).map_err(PayloadError::Fobs),
             _ => self.value().map(|value| (value, None)),
@@ -244,7 +250,7 @@ pub struct Message {
     /// Its headers.
     pub headers: Headers,
     /// Its payload, encoded as `cn__payload_encoding` says.
-    pub payload: Bytes,
+    pub payload: Segments,
 }
 
 impl Message {
@@ -253,12 +259,21 @@ impl Message {
     /// # Errors
     /// [`HeadersError`].
     pub fn from_frame(frame: &Frame) -> Result<Self, HeadersError> {
-        Ok(Self { headers: Headers::decode(&frame.headers)?, payload: frame.payload.clone() })
+        Ok(Self { headers: Headers::decode(&frame.headers)?, payload: frame.payload.clone().into() })
     }
 
     /// The DATA frame that carries this message.
     #[must_use]
     pub fn to_frame(&self, stream_id: u16, sequence: u16) -> Frame {
+        Frame { payload: self.payload.to_bytes(), ..self.bare_frame(stream_id, sequence) }
+    }
+
+    /// The bytes of that frame.
+    pub(crate) fn encode(&self, stream_id: u16, sequence: u16) -> Result<Bytes, FrameError> {
+        self.bare_frame(stream_id, sequence).encode_with(&self.payload)
+    }
+
+    fn bare_frame(&self, stream_id: u16, sequence: u16) -> Frame {
         Frame {
             kind: FrameKind::Data,
             reserved: 0,
@@ -267,7 +282,7 @@ impl Message {
             stream_id,
             sequence,
             headers: self.headers.encode().into(),
-            payload: self.payload.clone(),
+            payload: Bytes::new(),
         }
     }
 

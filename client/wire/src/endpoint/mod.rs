@@ -301,7 +301,7 @@ impl Endpoint {
             }
             let serves = self.config.serves;
             // A reply that nobody waits for any more is taken as well, or its sender would repeat it for a minute.
-            let received = self.receiver.on_data(now, origin, head, &message.payload, |channel, topic| {
+            let received = self.receiver.on_data(now, origin, head, &message.payload.to_bytes(), |channel, topic| {
                 channel == channel::RETURN_ONLY || is_served(serves, channel, topic)
             });
             for item in received {

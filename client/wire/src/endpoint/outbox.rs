@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::routing::Addresses;
 use crate::Moment;
 use crate::cell::{Hello, Message};
-use crate::frame::{Frame, FrameKind};
+use crate::frame::{Frame, FrameError, FrameKind};
 use crate::msgpack::{self, Value};
 use crate::stream::{Sender, StreamError};
 
@@ -62,16 +62,16 @@ impl Outbox {
 
     pub(super) fn next_frame(&mut self, now: Moment, addresses: &Addresses) -> Option<Bytes> {
         while let Some(queued) = self.queue.pop_front() {
-            let frame = match queued {
-                Queued::Handshake(kind, payload) => self.bare_frame(kind, 1, payload.into()),
+            let encoded = match queued {
+                Queued::Handshake(kind, payload) => self.bare_frame(kind, 1, payload.into()).encode(),
                 Queued::Heartbeat(kind) => {
                     let stream_id = self.take_stream_id();
-                    self.bare_frame(kind, stream_id, msgpack::encode(&Value::Nil).into())
+                    self.bare_frame(kind, stream_id, msgpack::encode(&Value::Nil).into()).encode()
                 }
                 Queued::Message(message) => self.data_frame(now, addresses, message),
             };
             // Only headers beyond 64 KiB cannot be encoded; such a message cannot be sent by any FLARE cell.
-            if let Ok(bytes) = frame.encode() {
+            if let Ok(bytes) = encoded {
                 return Some(bytes);
             }
         }
@@ -83,7 +83,7 @@ impl Outbox {
                 self.streams.push_back(stream);
             }
             if let Some(message) = message
-                && let Ok(bytes) = self.data_frame(now, addresses, message).encode()
+                && let Ok(bytes) = self.data_frame(now, addresses, message)
             {
                 return Some(bytes);
             }
@@ -91,10 +91,10 @@ impl Outbox {
         None
     }
 
-    fn data_frame(&mut self, now: Moment, addresses: &Addresses, mut message: Message) -> Frame {
+    fn data_frame(&mut self, now: Moment, addresses: &Addresses, mut message: Message) -> Result<Bytes, FrameError> {
         addresses.finish(now, &mut message);
         let (stream_id, sequence) = (self.take_stream_id(), self.take_sequence());
-        message.to_frame(stream_id, sequence)
+        message.encode(stream_id, sequence)
     }
 
     fn bare_frame(&mut self, kind: FrameKind, stream_id: u16, payload: Bytes) -> Frame {

@@ -2,10 +2,10 @@
 
 use super::exchange::Correlation;
 use super::{Answer, OutgoingRequest, ReplyTo};
-use crate::Moment;
 use crate::cell::{Encoding, Headers, Message, MessageKind, Payload, ReturnCode, channel, headers};
 use crate::msgpack::Value;
 use crate::stream::{Chunk, Rejection, StreamKind};
+use crate::{Moment, Segments};
 
 /// Who this cell is, and its authentication.
 pub(super) struct Addresses {
@@ -117,7 +117,7 @@ impl Addresses {
         head.set(headers::RETURN_REASON, "cant_forward");
         head.set(headers::PAYLOAD_ENCODING, Encoding::None.as_str());
         head.set(headers::PAYLOAD_LEN, 0);
-        Message { headers: head, payload: bytes::Bytes::new() }
+        Message { headers: head, payload: Segments::new() }
     }
 
     fn stream_message(&self, mut head: Headers, destination: &str, topic: &str, optional: bool) -> Headers {

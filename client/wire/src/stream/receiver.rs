@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use bytes::{Bytes, BytesMut};
 
 use super::{ACK_INTERVAL, FINISHED_MEMORY, READ_TIMEOUT, StreamError, StreamKind};
-use crate::Moment;
 use crate::cell::{Encoding, Headers, Payload, headers};
 use crate::frame::MAX_HEADERS_LEN;
+use crate::{Moment, Segments};
 
 /// Most chunks that may arrive ahead of a missing one, whatever the sender announces.
 const MAX_OUT_OF_ORDER: u64 = 1024;
@@ -305,7 +305,7 @@ impl Receiver {
         out
     }
 
-    fn complete(&mut self, now: Moment, key: Key, blob: Bytes) -> Vec<Received> {
+    fn complete(&mut self, now: Moment, key: Key, blob: Segments) -> Vec<Received> {
         let Some(stream) = self.streams.remove(&key) else { return Vec::new() };
         let (sequence, offset) = (stream.next_sequence - 1, stream.consumed);
         let reliable = stream.headers.flag(headers::STREAM_RELIABLE);
@@ -418,13 +418,12 @@ impl Incoming {
         self.consumed + self.ahead_bytes
     }
 
-    /// Takes the next chunk in order; gives the blob when it is the last one. A blob of one chunk is not copied, any other
-    /// once.
-    fn consume(&mut self, bytes: &Bytes, last: bool) -> Option<Bytes> {
+    /// Takes the next chunk in order; gives the blob when it is the last one. Only short chunks of many are copied.
+    fn consume(&mut self, bytes: &Bytes, last: bool) -> Option<Segments> {
         self.consumed += bytes.len() as u64;
         self.next_sequence += 1;
         if last && self.in_order.is_empty() && self.short.is_empty() {
-            return Some(bytes.clone());
+            return Some(bytes.clone().into());
         }
         if bytes.len() < LONG_CHUNK {
             self.short.extend_from_slice(bytes);
@@ -435,11 +434,8 @@ impl Incoming {
             self.in_order.push(bytes.clone());
         }
         last.then(|| {
-            let len = self.in_order.iter().map(Bytes::len).sum::<usize>() + self.short.len();
-            let mut blob = BytesMut::with_capacity(len);
-            self.in_order.drain(..).for_each(|chunk| blob.extend_from_slice(&chunk));
-            blob.extend_from_slice(&self.short);
-            blob.freeze()
+            let short = self.short.split().freeze();
+            self.in_order.drain(..).chain([short]).collect()
         })
     }
 }

@@ -3,14 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::{
     ACK_PROGRESS_TIMEOUT, CHUNK_SIZE, RETRY_TIMEOUT, RETRY_WAIT, StreamError, StreamKind, WINDOW_SIZE,
     WINDOW_SIZE_BEFORE_2_9,
 };
-use crate::Moment;
 use crate::cell::{Headers, Payload, headers};
+use crate::{Moment, Segments};
 
 /// How a sender behaves and what it announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +85,7 @@ pub struct Chunk {
     /// Application and stream headers.
     pub headers: Headers,
     /// The bytes.
-    pub payload: Bytes,
+    pub payload: Segments,
 }
 
 struct Unacknowledged {

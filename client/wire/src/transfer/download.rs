@@ -10,9 +10,8 @@
 //!
 //! The data for a given state is reproducible, so a request may be repeated.
 
-use bytes::Bytes;
-
 use super::TransferError;
+use crate::Segments;
 use crate::cell::{Payload, PayloadError};
 use crate::fobs;
 use crate::msgpack::{self, Value, field};
@@ -141,7 +140,7 @@ pub enum PullReply {
     /// A piece.
     Data {
         /// Its bytes, at most [`PIECE_SIZE`].
-        data: Bytes,
+        data: Segments,
         /// Bytes of the file up to the end of this piece.
         received: u64,
         /// The side that has the file understands [`Conclusion::Cancel`] (2.9).
@@ -168,12 +167,12 @@ impl PullReply {
                 let mut entries = vec![
                     (Value::from(KEY_STATUS), Value::from("ok")),
                     (KEY_STATE.into(), msgpack::map([(KEY_RECEIVED, received.into())])),
-                    (KEY_DATA.into(), Value::Binary(data.into())),
+                    (KEY_DATA.into(), Value::Nil),
                 ];
                 if cancel_capable {
                     entries.push((KEY_CANCEL_CAPABLE.into(), true.into()));
                 }
-                return Payload::fobs(&Value::Map(entries));
+                return Payload::fobs_with(&Value::Map(entries), KEY_DATA, data);
             }
             Self::Eof { nonce } => ("eof", nonce),
             Self::Error { nonce } => ("error", nonce),
@@ -203,10 +202,10 @@ impl PullReply {
         Ok(Self::read(value, data))
     }
 
-    fn read(mut value: Value, apart: Option<Bytes>) -> Result<Self, TransferError> {
+    fn read(mut value: Value, apart: Option<Segments>) -> Result<Self, TransferError> {
         let body = fobs::body_mut(&mut value);
         // Taken, not copied: it is nearly all of the value.
-        let data = apart.or_else(|| msgpack::take_bytes(body, KEY_DATA).map(Bytes::from));
+        let data = apart.or_else(|| msgpack::take_bytes(body, KEY_DATA).map(Segments::from));
         let text = |key| field(body, key).and_then(Value::as_str).map(str::to_owned);
         let nonce = text(KEY_NONCE);
         match text(KEY_STATUS).as_deref() {

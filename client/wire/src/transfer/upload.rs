@@ -13,9 +13,8 @@
 //! answer to the last piece. A real server runs the command whenever the transaction ends, also after an error, so
 //! a failed upload may have been accepted.
 
-use bytes::Bytes;
-
 use super::TransferError;
+use crate::Segments;
 use crate::cell::Payload;
 use crate::fobs;
 use crate::msgpack::{self, Value, field};
@@ -104,7 +103,7 @@ pub struct Piece {
     /// In piece 0 only.
     pub context: Option<UploadContext>,
     /// Bytes of the file.
-    pub data: Bytes,
+    pub data: Segments,
     /// The announced number of bytes; a server refuses a piece where it differs.
     pub size: u64,
     /// True for the last piece.
@@ -147,14 +146,11 @@ impl Piece {
         if self.has_peer_props {
             head.push((KEY_PEER_PROPS.into(), peer_props(user)));
         }
-        Payload::fobs(&fobs::shareable_with(
+        let value = fobs::shareable_with(
             head,
-            [
-                (keys.data(), Value::Binary(self.data.into())),
-                (keys.size(), self.size.into()),
-                (keys.eof(), self.eof.into()),
-            ],
-        ))
+            [(keys.data(), Value::Nil), (keys.size(), self.size.into()), (keys.eof(), self.eof.into())],
+        );
+        Payload::fobs_with(&value, keys.data(), self.data)
     }
 
     /// Reads the value of a payload.
@@ -183,10 +179,10 @@ impl Piece {
         Self::read(value, data, keys)
     }
 
-    fn read(mut value: Value, apart: Option<Bytes>, keys: PieceKeys) -> Result<Self, TransferError> {
+    fn read(mut value: Value, apart: Option<Segments>, keys: PieceKeys) -> Result<Self, TransferError> {
         let body = fobs::body_mut(&mut value);
         // Taken, not copied: it is nearly all of the value.
-        let data = apart.or_else(|| msgpack::take_bytes(body, keys.data()).map(Bytes::from));
+        let data = apart.or_else(|| msgpack::take_bytes(body, keys.data()).map(Segments::from));
         let head = field(body, KEY_HEADERS).ok_or(TransferError(KEY_HEADERS))?;
         let text = |map, key| field(map, key).and_then(Value::as_str).map(str::to_owned).ok_or(TransferError(key));
         let context = match field(head, KEY_CONTEXT) {

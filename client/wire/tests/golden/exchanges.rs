@@ -121,7 +121,7 @@ fn a_reply_in_chunks_is_put_together() {
         replay.run();
         assert_eq!(replay.outcomes.len(), whole.len(), "{name}");
         for (outcome, view) in replay.outcomes.iter().zip(whole) {
-            assert_blob(view, &outcome.as_ref().unwrap().bytes, name);
+            assert_blob(view, &outcome.as_ref().unwrap().bytes.to_bytes(), name);
         }
     }
 }
@@ -135,7 +135,7 @@ fn a_server_gets_requests_in_chunks_put_together() {
     let mut replay = server(vector(name));
     replay.run();
     for (request, view) in replay.requests.iter().zip(whole) {
-        assert_blob(view, &request.payload.bytes, name);
+        assert_blob(view, &request.payload.bytes.to_bytes(), name);
     }
 }
 

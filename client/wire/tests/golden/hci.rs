@@ -49,7 +49,7 @@ fn texts_inside_uploads_are_read_and_written_back_unchanged() {
         if frame.kind != FrameKind::Data || recorded.payload.is_none() || !recorded.complete {
             return;
         }
-        let value = fobs::decode(&Message::from_frame(frame).unwrap().payload).unwrap();
+        let value = fobs::decode(&Message::from_frame(frame).unwrap().payload.to_bytes()).unwrap();
         let Some(headers) = field(fobs::body(&value), "__headers__") else { return };
         if let Some(context) = field(headers, "ObjectStreamer.CTX") {
             assert_text(field(context, "conn_data").unwrap().as_str().unwrap(), place);

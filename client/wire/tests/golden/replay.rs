@@ -436,5 +436,5 @@ fn comparable(frame: &Frame) -> (FrameKind, Vec<(String, Value)>, Bytes) {
         // This layer writes some routing headers before the stream layer does.
         values.sort_by(|one, other| one.0.cmp(&other.0));
     }
-    (frame.kind, values, message.payload)
+    (frame.kind, values, message.payload.to_bytes())
 }

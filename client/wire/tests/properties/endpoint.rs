@@ -55,7 +55,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 
 fn payload(bytes: &[u8]) -> Payload {
     let encoding = if bytes.is_empty() { Encoding::None } else { Encoding::Bytes };
-    Payload { encoding, bytes: Bytes::copy_from_slice(bytes) }
+    Payload { encoding, bytes: bytes.to_vec().into() }
 }
 
 /// What a request is answered with.

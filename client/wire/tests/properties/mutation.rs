@@ -79,7 +79,7 @@ fn read_all(bytes: Vec<u8>) {
         let _ = (Pull::from_value(value), PullReply::from_value(value.clone()));
         let _ = (Piece::from_value(value.clone()), PieceReply::from_value(value), aborted_transaction(value));
     }
-    let fobs = Payload { encoding: Encoding::Fobs, bytes: frame.payload };
+    let fobs = Payload { encoding: Encoding::Fobs, bytes: frame.payload.into() };
     if let Ok(text) = fobs.as_text() {
         let _ = Reply::parse(&text);
         if let Ok(request) = Request::parse(&text) {

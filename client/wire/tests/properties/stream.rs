@@ -30,7 +30,7 @@ fn outgoing(id: u64, blob: Bytes) -> Outgoing {
         topic: "topic".into(),
         request_id: Some("request".into()),
         headers: Headers::new().with("application", "header"),
-        payload: Payload { encoding: Encoding::Bytes, bytes: blob },
+        payload: Payload { encoding: Encoding::Bytes, bytes: blob.into() },
     }
 }
 
@@ -105,7 +105,8 @@ impl Exchange {
     fn deliver(&mut self) -> bool {
         let mut moved = false;
         while let Some(chunk) = self.forth.deliver(self.now) {
-            let received = self.receiver.on_data(self.now, "origin", &chunk.headers, &chunk.payload, |_, _| true);
+            let received =
+                self.receiver.on_data(self.now, "origin", &chunk.headers, &chunk.payload.to_bytes(), |_, _| true);
             self.note(received);
             moved = true;
         }
@@ -204,7 +205,7 @@ proptest! {
             prop_assert_eq!(number(headers::STREAM_OFFSET), sent.len() as u64);
             prop_assert_eq!(number(headers::STREAM_SIZE), blob.len() as u64);
             prop_assert_eq!(number(headers::PAYLOAD_LEN), chunk.payload.len() as u64);
-            sent.extend_from_slice(&chunk.payload);
+            sent.extend_from_slice(&chunk.payload.to_bytes());
             kinds.push((number(headers::STREAM_DATA_TYPE), chunk.payload.len()));
             sender.on_ack(start(), kinds.len() as u64 - 1, sent.len() as u64);
         }
