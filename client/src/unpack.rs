@@ -1,16 +1,21 @@
 //! Unpacking the archives of a download, none of which may write anywhere else.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter};
+use std::io::{Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
 
 use zip::ZipArchive;
 
 use crate::session::local_file;
 use crate::{Error, ErrorKind, Result};
 
-/// Bytes that are written at a time.
+/// Bytes that are read and written at a time.
 const COPY_BUFFER: usize = 256 * 1024;
+
+/// Buffers that are read ahead of what is written.
+const AHEAD: usize = 4;
 
 /// Replaces every `NAME.zip` in a folder by a folder `NAME` with what was in it, as the official client does.
 pub(crate) fn unpack(folder: &Path) -> Result<()> {
@@ -26,7 +31,49 @@ pub(crate) fn unpack(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// One thread reads and checks while another writes, which takes as long again.
 fn unpack_one(archive: &Path, target: &Path) -> Result<()> {
+    let (work, to_do) = sync_channel(AHEAD);
+    let (done, buffers) = channel();
+    thread::scope(|scope| {
+        let writer = scope.spawn(move || write(&to_do, &done));
+        let read = read(archive, target, &work, &buffers);
+        drop(work);
+        // A reader that finds nobody to write has no reason of its own.
+        let written = writer.join().expect("what cannot be written is no panic");
+        written.and(read)
+    })
+}
+
+/// What is to be written.
+enum Work {
+    /// A file that is not there yet.
+    File(PathBuf),
+    /// The next bytes of that file, so many of the buffer.
+    Bytes(Vec<u8>, usize),
+}
+
+/// Writes until there is nothing more; gives the buffers back.
+fn write(to_do: &Receiver<Work>, done: &Sender<Vec<u8>>) -> Result<()> {
+    let mut open = None;
+    for work in to_do {
+        match (work, &mut open) {
+            (Work::File(path), _) => {
+                let file = File::create_new(&path).map_err(|error| local_file(&path, error))?;
+                open = Some((file, path));
+            }
+            (Work::Bytes(buffer, count), Some((file, path))) => {
+                file.write_all(&buffer[..count]).map_err(|error| local_file(path, error))?;
+                // The reader may have come to its end.
+                let _ = done.send(buffer);
+            }
+            (Work::Bytes(..), None) => {}
+        }
+    }
+    Ok(())
+}
+
+fn read(archive: &Path, target: &Path, work: &SyncSender<Work>, buffers: &Receiver<Vec<u8>>) -> Result<()> {
     let bad = |what: String| Error::new(ErrorKind::ProtocolViolation, format!("{}: {what}", file_name(archive)));
     let file = File::open(archive).map_err(|error| local_file(archive, error))?;
     let mut zip = ZipArchive::new(file).map_err(|error| bad("no zip archive".to_owned()).with_source(error))?;
@@ -48,11 +95,18 @@ fn unpack_one(archive: &Path, target: &Path) -> Result<()> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|error| local_file(parent, error))?;
         }
-        let file = File::create_new(&path).map_err(|error| local_file(&path, error))?;
-        let mut out = BufWriter::with_capacity(COPY_BUFFER, file);
-        io::copy(&mut entry, &mut out)
-            .map_err(|error| bad(format!("the entry {name:?} is damaged")).with_source(error))?;
-        out.into_inner().map_err(|error| local_file(&path, error.into_error()))?;
+        let stopped = || Error::new(ErrorKind::LocalFile, "the files of the archive cannot be written");
+        work.send(Work::File(path)).map_err(|_| stopped())?;
+        loop {
+            let mut buffer = buffers.try_recv().unwrap_or_else(|_| vec![0; COPY_BUFFER]);
+            let count = entry
+                .read(&mut buffer)
+                .map_err(|error| bad(format!("the entry {name:?} is damaged")).with_source(error))?;
+            if count == 0 {
+                break;
+            }
+            work.send(Work::Bytes(buffer, count)).map_err(|_| stopped())?;
+        }
     }
     Ok(())
 }
