@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use flare_wire::{Randomness, TextHash};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
+use crate::signer::Signer;
 use crate::startup_kit::StartupKit;
 use crate::{Error, ErrorKind};
 
@@ -120,17 +121,28 @@ impl Package {
 
     /// Gives the number of bytes too that were omitted.
     fn pack<W: Write>(&self, content: Content, out: W) -> Result<(W, u64), Error> {
-        let mut packer = Packer {
-            out: ZipWriter::new_stream(out),
-            content,
-            kit: self.kit.as_ref(),
-            random: Randomness::from_seed(self.seed),
-            buffer: vec![0; COPY_BUFFER],
-            omitted: 0,
-        };
-        packer.folder(&self.folder, &self.name, 0).map_err(Problem::into_error)?;
-        let out = packer.out.finish().map_err(|error| Problem::Archive(error.into()).into_error())?;
-        Ok((out.into_inner(), packer.omitted))
+        let packed = thread::scope(|scope| {
+            let signer = self
+                .kit
+                .as_ref()
+                .filter(|_| content == Content::All)
+                .map(|kit| Signer::start(scope, kit.key(), Randomness::from_seed(self.seed)));
+            let mut packer = Packer {
+                out: ZipWriter::new_stream(out),
+                content,
+                signer,
+                signed: Vec::new(),
+                buffer: vec![0; COPY_BUFFER],
+                omitted: 0,
+            };
+            packer.folder(&self.folder, &self.name, 0)?;
+            if let Some(kit) = &self.kit {
+                packer.signatures(kit)?;
+            }
+            let out = packer.out.finish().map_err(|error| Problem::Archive(error.into()))?;
+            Ok((out.into_inner(), packer.omitted))
+        });
+        packed.map_err(Problem::into_error)
     }
 }
 
@@ -183,24 +195,25 @@ impl Problem {
     }
 }
 
-struct Packer<'a, W: Write> {
+struct Packer<W: Write> {
     out: ZipWriter<StreamWriter<W>>,
     content: Content,
-    /// None for a job that is not signed.
-    kit: Option<&'a StartupKit>,
-    random: Randomness,
+    /// None when nothing is signed.
+    signer: Option<Signer>,
+    /// What is in each folder, with the place of its signature.
+    signed: Vec<(String, Vec<(String, usize)>)>,
     buffer: Vec<u8>,
     /// Bytes of files that were not written.
     omitted: u64,
 }
 
-impl<W: Write> Packer<'_, W> {
+impl<W: Write> Packer<W> {
     fn folder(&mut self, path: &Path, name: &str, depth: usize) -> Result<(), Problem> {
         if depth > MAX_DEPTH {
             return Err(Problem::Unfit(format!("{} is more than {MAX_DEPTH} folders deep", path.display())));
         }
         self.out.add_directory(name, options(0)).map_err(|error| Problem::Archive(error.into()))?;
-        let mut hashes = Vec::new();
+        let mut signed = Vec::new();
         let mut folders = Vec::new();
         for entry in entries(path)? {
             let inner = format!("{name}/{}", entry.name);
@@ -212,22 +225,29 @@ impl<W: Write> Packer<'_, W> {
             } else {
                 self.file(&entry.path, &inner)?
             };
-            hashes.push((entry.name, hash));
+            let place = self.signer.as_mut().map_or(0, |signer| signer.sign(hash));
+            signed.push((entry.name, place));
         }
-        if let Some(kit) = self.kit {
-            let signatures = match self.content {
-                Content::All => sign(kit, &mut self.random, hashes)?,
-                Content::Omitted | Content::Zeros => {
-                    let unsigned = Value::from("=".repeat(kit.key().signature_base64_len()));
-                    hashes.into_iter().map(|(name, _)| (name, unsigned.clone())).collect()
-                }
-            };
-            let signatures = Value::Object(signatures).to_string();
-            self.bytes(&format!("{name}/{SIGNATURE_FILE}"), signatures.as_bytes())?;
-            self.bytes(&format!("{name}/{SUBMITTER_FILE}"), kit.certificate_pem())?;
-        }
+        self.signed.push((name.to_owned(), signed));
         for (path, inner) in folders {
             self.folder(&path, &inner, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the signatures of every folder, behind all files, so that they are made while those are read.
+    fn signatures(&mut self, kit: &StartupKit) -> Result<(), Problem> {
+        let unfit = |error| Problem::Unfit(format!("the job cannot be signed: {error}"));
+        let signatures = self.signer.take().map(Signer::finish).transpose().map_err(unfit)?;
+        let unsigned = "=".repeat(kit.key().signature_base64_len());
+        for (folder, signed) in std::mem::take(&mut self.signed) {
+            let signature = |(name, place)| {
+                let signature = signatures.as_ref().map_or(&unsigned, |signatures| &signatures[place]);
+                (name, Value::from(signature.as_str()))
+            };
+            let text = Value::Object(signed.into_iter().map(signature).collect()).to_string();
+            self.bytes(&format!("{folder}/{SIGNATURE_FILE}"), text.as_bytes())?;
+            self.bytes(&format!("{folder}/{SUBMITTER_FILE}"), kit.certificate_pem())?;
         }
         Ok(())
     }
@@ -264,36 +284,6 @@ impl<W: Write> Packer<'_, W> {
         self.out.start_file(name, options(content.len() as u64)).map_err(|error| Problem::Archive(error.into()))?;
         self.out.write_all(content).map_err(Problem::Archive)
     }
-}
-
-/// Signs everything in a folder, on all processors: a signature takes far longer than a small file.
-fn sign(
-    kit: &StartupKit,
-    random: &mut Randomness,
-    hashes: Vec<(String, TextHash)>,
-) -> Result<Map<String, Value>, Problem> {
-    let mut tasks: Vec<(String, TextHash, Randomness)> =
-        hashes.into_iter().map(|(name, hash)| (name, hash, random.fork())).collect();
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let share = tasks.len().div_ceil(threads).max(1);
-    let sign_all = |tasks: &mut [(String, TextHash, Randomness)]| {
-        let sign = |(name, hash, random): &mut (String, TextHash, Randomness)| {
-            let signature = kit.key().sign_hash_base64(random, std::mem::take(hash));
-            signature.map(|signature| (std::mem::take(name), Value::from(signature)))
-        };
-        tasks.iter_mut().map(sign).collect::<Result<Vec<_>, _>>()
-    };
-    let signed: Result<Vec<_>, _> = if tasks.len() <= share {
-        sign_all(&mut tasks)
-    } else {
-        thread::scope(|scope| {
-            let parts: Vec<_> = tasks.chunks_mut(share).map(|part| scope.spawn(|| sign_all(part))).collect();
-            let parts = parts.into_iter().map(|part| part.join().expect("what cannot be signed is no panic"));
-            parts.collect::<Result<Vec<_>, _>>().map(|parts| parts.into_iter().flatten().collect())
-        })
-    };
-    let signed = signed.map_err(|error| Problem::Unfit(format!("the job cannot be signed: {error}")))?;
-    Ok(signed.into_iter().collect())
 }
 
 fn options(len: u64) -> SimpleFileOptions {

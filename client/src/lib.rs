@@ -88,6 +88,7 @@ mod job_folder;
 mod model;
 mod observer;
 mod session;
+mod signer;
 mod startup_kit;
 mod unpack;
 mod verdict;

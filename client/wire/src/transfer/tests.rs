@@ -157,7 +157,7 @@ fn a_piece_is_the_same_in_however_many_parts_it_comes() {
 fn long_bytes_are_not_copied_on_their_way_in_or_out() {
     let data = bytes::Bytes::from(vec![1; 70_000]);
     let reply = PullReply::Data { data: data.clone().into(), received: 70_000, cancel_capable: true };
-    let payload = reply.clone().into_payload();
+    let payload = reply.into_payload();
     let long = |segments: &Segments| segments.parts().find(|part| part.len() > 1000).map(|part| part.as_ptr());
     assert_eq!(long(&payload.bytes), Some(data.as_ptr()));
     let whole = payload.bytes.to_bytes();
