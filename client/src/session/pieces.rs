@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use crate::job_folder::Package;
 use crate::{Error, ErrorKind, Result};
 
-/// Pieces that are made ahead: one to be sent next, while another is made.
-const AHEAD: usize = 1;
+/// Pieces that are made ahead of what is sent: enough that neither waits when the other is slow for a moment.
+const AHEAD: usize = 4;
 
 /// The pieces of one upload. All are full but the last, which may be empty. What makes them ends when this is dropped.
 pub(super) struct Pieces {
