@@ -7,7 +7,7 @@
 //! endpoint   one connection: handshake, requests and replies, streams, heartbeat
 //! stream     blobs as chunks: window, acknowledgements, repeats
 //! cell       messages: headers and payload          fobs, msgpack              encodings
-//! frame      16-byte prefix, headers, payload
+//! frame      16-byte prefix, headers, payload       segments                   bytes in parts, not copied
 //! link       frames over WebSocket, gRPC, TCP or memory   (feature `link`)
 //! ```
 //!

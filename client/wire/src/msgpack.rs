@@ -63,20 +63,21 @@ pub fn decode(bytes: &[u8]) -> Result<Value, MsgpackError> {
 /// As [`decode`], but the bytes below `key`, wherever it is, are not copied: they come beside the value, which has nil in
 /// their place. It makes a difference for a piece of a file.
 pub(crate) fn decode_apart(bytes: &Segments, key: &str) -> Result<(Value, Option<Segments>), MsgpackError> {
-    if let Some((around, long)) = around_long(bytes, key) {
-        // What is left is short, and has an empty value in its place.
-        let (value, apart) = decode_whole_apart(&around, key)?;
-        if apart.is_some_and(|apart| apart.is_empty()) {
-            return Ok((value, Some(long)));
-        }
+    if let Some((around, long)) = around_long(bytes, key)
+        && let Ok((value, apart)) = decode_whole_apart(&around, key)
+        // The empty one that stands for them, and no other of that key.
+        && matches!(&apart[..], [only] if only.is_empty())
+    {
+        return Ok((value, Some(long)));
     }
-    let (value, apart) = decode_whole_apart(&bytes.to_bytes(), key)?;
-    Ok((value, apart.map(Segments::from)))
+    let (value, mut apart) = decode_whole_apart(&bytes.to_bytes(), key)?;
+    Ok((value, apart.pop().map(Segments::from)))
 }
 
-fn decode_whole_apart(whole: &Bytes, key: &str) -> Result<(Value, Option<Bytes>), MsgpackError> {
-    let mut apart = None;
-    let value = owned(read(whole)?, key, &mut |bytes| apart = Some(whole.slice_ref(bytes)));
+/// Gives all bytes below `key`, of which there may be several.
+fn decode_whole_apart(whole: &Bytes, key: &str) -> Result<(Value, Vec<Bytes>), MsgpackError> {
+    let mut apart = Vec::new();
+    let value = owned(read(whole)?, key, &mut |bytes| apart.push(whole.slice_ref(bytes)));
     check(&value, MAX_DEPTH)?;
     Ok((value, apart))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 /// Bytes in one or more parts that follow each other, so that what is long need not be copied only to stand beside
 /// something short. Two are equal when their bytes are, however they are parted.
@@ -70,18 +70,15 @@ impl Segments {
     /// All bytes in one part; they are copied when there are more.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        if self.rest.is_empty() {
-            return self.first.clone();
-        }
-        let mut whole = BytesMut::with_capacity(self.len());
-        self.parts().for_each(|part| whole.extend_from_slice(part));
-        whole.freeze()
+        if self.rest.is_empty() { self.first.clone() } else { self.to_vec().into() }
     }
 
     /// A copy of all bytes.
     #[must_use]
     pub fn to_vec(&self) -> Vec<u8> {
-        self.parts().flatten().copied().collect()
+        let mut whole = Vec::with_capacity(self.len());
+        self.parts().for_each(|part| whole.extend_from_slice(part));
+        whole
     }
 
     /// The first part: all bytes, or as many as stand together.

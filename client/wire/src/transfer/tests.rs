@@ -7,6 +7,7 @@ use super::upload::{Piece, PieceKeys, PieceReply, UploadContext, abort_payload, 
 use crate::Segments;
 use crate::cell::{Encoding, Message, Payload, channel, headers};
 use crate::frame::Frame;
+use crate::msgpack::Value;
 
 /// Every blob of a recording: application topic, request or reply, payload.
 fn blobs(name: &str) -> Vec<(String, Payload)> {
@@ -185,5 +186,20 @@ fn what_only_looks_like_the_data_of_a_piece_is_read_as_if_it_came_in_one_part() 
         let read = |payload: &Payload| Piece::from_payload_with(payload, PieceKeys::New);
         // Thousands of bytes, which nobody reads in the message of a failure.
         assert!(read(&parted) == read(&one), "{name}");
+    }
+}
+
+#[test]
+fn of_two_values_below_one_key_the_last_counts_in_however_many_parts_they_come() {
+    let long = Value::Binary(vec![1; 70_000]);
+    let entries = [("status", "ok".into()), ("data", long), ("data", Value::Binary(Vec::new()))];
+    let mut entries: Vec<_> = entries.into_iter().map(|(key, value)| (Value::from(key), value)).collect();
+    entries.push(("state".into(), crate::msgpack::map([("received_bytes", 70_000.into())])));
+    let payload = Payload::fobs(&Value::Map(entries));
+    let whole = payload.bytes.to_bytes();
+    let parted = with_bytes(&payload, [whole.slice(..1000), whole.slice(1000..)].into_iter().collect());
+    for payload in [payload, parted] {
+        let Ok(Ok(PullReply::Data { data, .. })) = PullReply::from_payload(&payload) else { panic!("no data") };
+        assert!(data.is_empty());
     }
 }
