@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -45,30 +46,21 @@ fn unpack_one(archive: &Path, target: &Path) -> Result<()> {
     })
 }
 
-/// What is to be written.
-enum Work {
-    /// A file that is not there yet.
-    File(PathBuf),
-    /// The next bytes of that file, so many of the buffer.
-    Bytes(Vec<u8>, usize),
+/// The next bytes of a file.
+struct Work {
+    file: Arc<(File, PathBuf)>,
+    buffer: Vec<u8>,
+    /// So many of the buffer.
+    count: usize,
 }
 
 /// Writes until there is nothing more; gives the buffers back.
 fn write(to_do: &Receiver<Work>, done: &Sender<Vec<u8>>) -> Result<()> {
-    let mut open = None;
-    for work in to_do {
-        match (work, &mut open) {
-            (Work::File(path), _) => {
-                let file = File::create_new(&path).map_err(|error| local_file(&path, error))?;
-                open = Some((file, path));
-            }
-            (Work::Bytes(buffer, count), Some((file, path))) => {
-                file.write_all(&buffer[..count]).map_err(|error| local_file(path, error))?;
-                // The reader may have come to its end.
-                let _ = done.send(buffer);
-            }
-            (Work::Bytes(..), None) => {}
-        }
+    for Work { file, buffer, count } in to_do {
+        let (mut file, path) = (&file.0, &file.1);
+        file.write_all(&buffer[..count]).map_err(|error| local_file(path, error))?;
+        // The reader may have come to its end.
+        let _ = done.send(buffer);
     }
     Ok(())
 }
@@ -95,8 +87,8 @@ fn read(archive: &Path, target: &Path, work: &SyncSender<Work>, buffers: &Receiv
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|error| local_file(parent, error))?;
         }
-        let stopped = || Error::new(ErrorKind::LocalFile, "the files of the archive cannot be written");
-        work.send(Work::File(path)).map_err(|_| stopped())?;
+        let file = File::create_new(&path).map_err(|error| local_file(&path, error))?;
+        let file = Arc::new((file, path));
         loop {
             let mut buffer = buffers.try_recv().unwrap_or_else(|_| vec![0; COPY_BUFFER]);
             let count = entry
@@ -105,7 +97,9 @@ fn read(archive: &Path, target: &Path, work: &SyncSender<Work>, buffers: &Receiv
             if count == 0 {
                 break;
             }
-            work.send(Work::Bytes(buffer, count)).map_err(|_| stopped())?;
+            let next = Work { file: Arc::clone(&file), buffer, count };
+            work.send(next)
+                .map_err(|_| Error::new(ErrorKind::LocalFile, "the files of the archive cannot be written"))?;
         }
     }
     Ok(())
