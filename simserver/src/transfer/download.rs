@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -140,11 +140,11 @@ impl Source {
                 Ok(bytes.get(start..).map(|rest| rest[..count].to_vec()))
             }
             Self::File { file, .. } => {
-                let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-                file.seek(SeekFrom::Start(start))?;
+                let file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                (&*file).seek(SeekFrom::Start(start))?;
                 // Without zeros first, which a piece of five mebibytes would be filled with for nothing.
                 let mut piece = Vec::with_capacity(count);
-                Read::by_ref(&mut *file).take(count as u64).read_to_end(&mut piece)?;
+                (&*file).take(count as u64).read_to_end(&mut piece)?;
                 if piece.len() < count { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Some(piece)) }
             }
         }
