@@ -15,7 +15,7 @@ use rsa::pss::{Signature, SigningKey, VerifyingKey};
 use rsa::signature::hazmat::RandomizedPrehashSigner as _;
 use rsa::signature::{RandomizedSigner as _, SignatureEncoding as _, Verifier as _};
 use rsa::traits::PublicKeyParts as _;
-use rsa::{RsaPrivateKey, RsaPublicKey};
+use rsa::{PrivateKey as RsaPrivateKey, PublicKey as RsaPublicKey};
 use sha2::{Digest as _, Sha256};
 
 use crate::Randomness;

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use flare_wire::Moment;
 use flare_wire::certificate::{Certificate, verify_chain};
 use flare_wire::hci::JsonObject;
-use rsa::RsaPublicKey;
+use rsa::PublicKey as RsaPublicKey;
 use rsa::pkcs8::DecodePublicKey as _;
 use rsa::pss::{Signature, VerifyingKey};
 use rsa::signature::hazmat::PrehashVerifier as _;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flare_wire::PrivateKey;
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey as RsaPrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _, LineEnding};
 use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer};

@@ -7,7 +7,7 @@ use flare_wire::auth::{AuthError, CellToken, SessionToken};
 use flare_wire::cell::{Headers, headers};
 use flare_wire::certificate::{Certificate, CertificateError, verify_chain};
 use flare_wire::{Moment, PrivateKey, PublicKey, Randomness, SignatureError};
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey as RsaPrivateKey;
 
 use crate::frames::each;
 

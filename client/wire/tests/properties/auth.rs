@@ -10,7 +10,7 @@ use flare_wire::auth::{
 use flare_wire::cell::Headers;
 use flare_wire::{Moment, PrivateKey, Randomness};
 use proptest::prelude::*;
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey as RsaPrivateKey;
 
 use crate::strategies::{bytes, headers, text, value};
 
