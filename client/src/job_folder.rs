@@ -20,7 +20,8 @@ use std::thread;
 
 use flare_wire::{Randomness, TextHash};
 use serde_json::Value;
-use zip::write::{SimpleFileOptions, StreamWriter};
+use zip::result::ZipResult;
+use zip::write::{FullFileOptions, SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::signer::Signer;
@@ -35,8 +36,13 @@ const SUBMITTER_FILE: &str = ".__nvfl_submitter.crt";
 /// Bytes that are read at a time.
 const COPY_BUFFER: usize = 256 * 1024;
 
+/// Number of an extra field with the length of a file that is packed, 64 bits: the archive is written in one go, so its own
+/// field for that stays empty, and nobody could unpack it while it arrives. A number that nobody has registered; others
+/// pass over it.
+pub(crate) const LENGTH_FIELD: u16 = u16::from_le_bytes(*b"FL");
+
 /// From this length on, the fields of an archive become wider where they have to, and what is not written counts too.
-const WIDE: u64 = u32::MAX as u64;
+pub(crate) const WIDE: u64 = u32::MAX as u64;
 
 /// Folders within folders: more than any job has, and a bound for the recursion.
 const MAX_DEPTH: usize = 64;
@@ -212,7 +218,7 @@ impl<W: Write> Packer<W> {
         if depth > MAX_DEPTH {
             return Err(Problem::Unfit(format!("{} is more than {MAX_DEPTH} folders deep", path.display())));
         }
-        self.out.add_directory(name, options(0)).map_err(|error| Problem::Archive(error.into()))?;
+        self.out.add_directory(name, SimpleFileOptions::default()).map_err(|error| Problem::Archive(error.into()))?;
         let mut signed = Vec::new();
         let mut folders = Vec::new();
         for entry in entries(path)? {
@@ -257,7 +263,8 @@ impl<W: Write> Packer<W> {
         let unreadable = |error| Problem::Read(path.to_owned(), error);
         let mut file = File::open(path).map_err(unreadable)?;
         let len = file.metadata().map_err(unreadable)?.len();
-        self.out.start_file(name, options(len)).map_err(|error| Problem::Archive(error.into()))?;
+        let options = file_options(len).map_err(|error| Problem::Archive(error.into()))?;
+        self.out.start_file(name, options).map_err(|error| Problem::Archive(error.into()))?;
         let mut hash = TextHash::default();
         match self.content {
             Content::All => {}
@@ -281,14 +288,16 @@ impl<W: Write> Packer<W> {
     }
 
     fn bytes(&mut self, name: &str, content: &[u8]) -> Result<(), Problem> {
-        self.out.start_file(name, options(content.len() as u64)).map_err(|error| Problem::Archive(error.into()))?;
+        let options = file_options(content.len() as u64).map_err(|error| Problem::Archive(error.into()))?;
+        self.out.start_file(name, options).map_err(|error| Problem::Archive(error.into()))?;
         self.out.write_all(content).map_err(Problem::Archive)
     }
 }
 
-fn options(len: u64) -> SimpleFileOptions {
-    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-    options.large_file(len >= u64::from(u32::MAX))
+fn file_options(len: u64) -> ZipResult<FullFileOptions<'static, 'static>> {
+    let mut options = FullFileOptions::default().compression_method(CompressionMethod::Stored).large_file(len >= WIDE);
+    options.add_extra_field(LENGTH_FIELD, len.to_le_bytes(), false)?;
+    Ok(options)
 }
 
 struct Entry {

@@ -3,26 +3,25 @@
 //! Source: `reference/wire-protocol.md` section 9, `reference/client-api.md` section 5.5.
 
 use std::fmt;
-use std::fs::File;
 use std::future::IntoFuture;
-use std::io::Write as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
-use flare_wire::Segments;
 use flare_wire::cell::ReturnCode;
 use flare_wire::endpoint::OutgoingRequest;
 use flare_wire::hci::Reply;
 use flare_wire::transfer::download::{self, Conclusion, Pull, PullReply};
 
+use super::arrival::{Arrival, Treatment};
 use super::renewal::Pauses;
-use super::staging::{Staging, blocking, local_file};
+use super::staging::Staging;
 use super::submit::{Listener, Progress};
 use super::{Live, Session};
 use crate::command::{Command, DownloadComponents, DownloadJob, DownloadOffer, OfferedFile};
 use crate::connection::Fault;
 use crate::model::JobId;
+use crate::unpack::Unpacked;
 use crate::{Error, ErrorKind, Phase, Result, verdict};
 
 /// How often the same piece is asked for before a download is given up, the first time included.
@@ -52,6 +51,8 @@ pub struct Download {
     listener: Option<Listener>,
     /// The reply that refused the download.
     refusal: Option<Reply>,
+    /// There is an archive that cannot be unpacked while it arrives.
+    wants_whole: bool,
 }
 
 impl Session {
@@ -78,7 +79,7 @@ impl Session {
     /// [`Session::do_command`].
     ///
     /// # Cancel safety
-    /// Dropping the future removes what was downloaded so far (while archives are being unpacked, when that is done), and
+    /// Dropping the future removes what was downloaded so far, when what has arrived is written, and
     /// tells the server that the rest is not wanted any more.
     pub fn download_job_result(&self, job_id: &JobId) -> Download {
         self.download(job_id, What::Result)
@@ -113,6 +114,7 @@ impl Session {
             destination: None,
             listener: None,
             refusal: None,
+            wants_whole: false,
         }
     }
 }
@@ -125,7 +127,7 @@ impl Download {
     }
 
     /// Calls `listener` with the bytes that have arrived so far, of all files together. How many come is not known
-    /// before.
+    /// before. When a file has to be sent again, it is counted anew.
     pub fn on_progress(mut self, listener: impl FnMut(Progress) + Send + Sync + 'static) -> Self {
         self.listener = Some(Box::new(listener));
         self
@@ -152,7 +154,7 @@ impl Download {
         for attempt in 1.. {
             let staging = Staging::create(&parent, self.job_id.as_str())?;
             match self.files(&offer, staging).await {
-                Ok(staging) => return staging.unpacked().await?.publish(&parent, self.job_id.as_str()),
+                Ok(staging) => return staging.publish(&parent, self.job_id.as_str()),
                 Err(Broken::Forgotten) if attempt < MAX_OFFERS => offer = self.offer().await?,
                 Err(Broken::Forgotten) => break,
                 Err(Broken::Failed(error)) => return Err(error),
@@ -180,21 +182,62 @@ impl Download {
         let mut total = 0;
         for file in &offer.files {
             let path = inner_path(&file.name)?;
-            let out;
-            (staging, out) = staging.file(path.clone()).await?;
-            self.file(file, &path, out, &mut claim, &mut total).await?;
+            loop {
+                let treatment = Treatment::of(&path, self.wants_whole);
+                let before = total;
+                let arrived = self.file(file, Arrival::begin(staging, path.clone(), treatment), &mut claim, &mut total);
+                let unpacked;
+                (staging, unpacked) = arrived.await?;
+                if unpacked == Unpacked::Whole {
+                    break;
+                }
+                // Once more, which shows in what the listener is told.
+                self.wants_whole = true;
+                total = before;
+            }
         }
         Ok(staging)
     }
 
+    /// Pulls one file.
     async fn file(
         &mut self,
         file: &OfferedFile,
-        path: &Path,
-        mut out: File,
+        arrival: Arrival,
         claim: &mut Claim,
         total: &mut u64,
-    ) -> Result<(), Broken> {
+    ) -> Result<(Staging, Unpacked), Broken> {
+        match self.pull(file, &arrival, claim, total).await {
+            Ok(end) => {
+                let (staging, unpacked) = arrival.finish().await?;
+                if let Some(End { nonce, live }) = end
+                    && unpacked == Unpacked::Whole
+                {
+                    claim.references.retain(|reference| *reference != file.reference);
+                    if let Some(nonce) = nonce {
+                        // The server keeps the file for half an hour otherwise; nothing else depends on it.
+                        let conclusion = Pull::conclude(&file.reference, Conclusion::Success { nonce });
+                        live.connection.notify(pull_request(&claim.source, &conclusion)).await;
+                    }
+                }
+                Ok((staging, unpacked))
+            }
+            Err(broken) => {
+                // What is left of it is gone before anybody hears of it.
+                arrival.abandon().await;
+                Err(broken)
+            }
+        }
+    }
+
+    /// Hands on the pieces of a file to its end, or until they are not wanted any more.
+    async fn pull(
+        &mut self,
+        file: &OfferedFile,
+        arrival: &Arrival,
+        claim: &mut Claim,
+        total: &mut u64,
+    ) -> Result<Option<End>, Broken> {
         let mut received = 0;
         let mut answered = self.piece(&claim.source, &file.reference, received).await;
         loop {
@@ -214,23 +257,17 @@ impl Download {
                     received = end;
                     *total += data.len() as u64;
                     // The next piece is on its way while this one is written.
-                    let (written, next) =
-                        tokio::join!(written(out, path, data), self.piece(&claim.source, &file.reference, received));
-                    out = written?;
+                    let (is_taken, next) =
+                        tokio::join!(arrival.push(data), self.piece(&claim.source, &file.reference, received));
+                    if !is_taken {
+                        return Ok(None);
+                    }
                     answered = next;
                     if let Some(listener) = &mut self.listener {
                         listener(Progress { transferred: *total, total: None });
                     }
                 }
-                PullReply::Eof { nonce } => {
-                    claim.references.retain(|reference| *reference != file.reference);
-                    if let Some(nonce) = nonce {
-                        // The server keeps the file for half an hour otherwise; nothing else depends on it.
-                        let conclusion = Pull::conclude(&file.reference, Conclusion::Success { nonce });
-                        live.connection.notify(pull_request(&claim.source, &conclusion)).await;
-                    }
-                    return Ok(());
-                }
+                PullReply::Eof { nonce } => return Ok(Some(End { nonce, live })),
                 PullReply::Error { .. } => {
                     return Err(Error::new(ErrorKind::ServerFault, "the server cannot read the file on").into());
                 }
@@ -281,14 +318,11 @@ impl Download {
     }
 }
 
-/// Writes a piece to the end of a file, from where it arrived: a file of tokio would copy it once more.
-async fn written(mut file: File, path: &Path, data: Segments) -> Result<File> {
-    let path = path.to_owned();
-    blocking(move || {
-        data.parts().try_for_each(|part| file.write_all(part)).map_err(|error| local_file(&path, error))?;
-        Ok(file)
-    })
-    .await
+/// What a server says at the end of a file.
+struct End {
+    /// What it wants to hear when the file has arrived.
+    nonce: Option<String>,
+    live: std::sync::Arc<Live>,
 }
 
 /// Why a download does not go on.

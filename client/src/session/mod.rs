@@ -1,5 +1,6 @@
 //! A logged-in session: run commands, close.
 
+mod arrival;
 mod clients;
 mod cutover;
 mod download;

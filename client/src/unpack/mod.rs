@@ -1,5 +1,7 @@
 //! Unpacking the archives of a download, none of which may write anywhere else.
 
+mod arriving;
+
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
@@ -9,6 +11,7 @@ use std::thread;
 
 use zip::ZipArchive;
 
+pub(crate) use self::arriving::{Unpacked, unpack_arriving};
 use crate::session::local_file;
 use crate::{Error, ErrorKind, Result};
 
@@ -18,22 +21,14 @@ const COPY_BUFFER: usize = 256 * 1024;
 /// Buffers that are read ahead of what is written.
 const AHEAD: usize = 4;
 
-/// Replaces every `NAME.zip` in a folder by a folder `NAME` with what was in it, as the official client does.
-pub(crate) fn unpack(folder: &Path) -> Result<()> {
-    let entries = fs::read_dir(folder).map_err(|error| local_file(folder, error))?;
-    for entry in entries {
-        let path = entry.map_err(|error| local_file(folder, error))?.path();
-        if path.extension().is_some_and(|extension| extension == "zip") {
-            let target = path.with_extension("");
-            unpack_one(&path, &target)?;
-            fs::remove_file(&path).map_err(|error| local_file(&path, error))?;
-        }
-    }
-    Ok(())
+/// Replaces an archive by a folder with what was in it.
+pub(crate) fn unpack(archive: &Path, target: &Path) -> Result<()> {
+    unpack_beside(archive, target)?;
+    fs::remove_file(archive).map_err(|error| local_file(archive, error))
 }
 
 /// One thread reads and checks while another writes, which takes as long again.
-fn unpack_one(archive: &Path, target: &Path) -> Result<()> {
+fn unpack_beside(archive: &Path, target: &Path) -> Result<()> {
     let (work, to_do) = sync_channel(AHEAD);
     let (done, buffers) = channel();
     thread::scope(|scope| {
@@ -66,7 +61,7 @@ fn write(to_do: &Receiver<Work>, done: &Sender<Vec<u8>>) -> Result<()> {
 }
 
 fn read(archive: &Path, target: &Path, work: &SyncSender<Work>, buffers: &Receiver<Vec<u8>>) -> Result<()> {
-    let bad = |what: String| Error::new(ErrorKind::ProtocolViolation, format!("{}: {what}", file_name(archive)));
+    let bad = |what: String| bad(archive, &what);
     let file = File::open(archive).map_err(|error| local_file(archive, error))?;
     let mut zip = ZipArchive::new(file).map_err(|error| bad("no zip archive".to_owned()).with_source(error))?;
     fs::create_dir_all(target).map_err(|error| local_file(target, error))?;
@@ -78,17 +73,8 @@ fn read(archive: &Path, target: &Path, work: &SyncSender<Work>, buffers: &Receiv
         if entry.is_symlink() {
             return Err(bad(format!("the entry {name:?} is a symbolic link")));
         }
-        let inner = inner_path(&name).ok_or_else(|| bad(format!("the entry {name:?} leaves its folder")))?;
-        let path = target.join(inner);
-        if entry.is_dir() {
-            fs::create_dir_all(&path).map_err(|error| local_file(&path, error))?;
-            continue;
-        }
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(|error| local_file(parent, error))?;
-        }
-        let file = File::create_new(&path).map_err(|error| local_file(&path, error))?;
-        let file = Arc::new((file, path));
+        let Some(file) = begin(archive, target, &name, entry.is_dir())? else { continue };
+        let file = Arc::new(file);
         loop {
             let mut buffer = buffers.try_recv().unwrap_or_else(|_| vec![0; COPY_BUFFER]);
             let count = entry
@@ -105,15 +91,32 @@ fn read(archive: &Path, target: &Path, work: &SyncSender<Work>, buffers: &Receiv
     Ok(())
 }
 
+/// Makes the folder or the file of an entry; gives the file.
+fn begin(archive: &Path, target: &Path, name: &str, is_folder: bool) -> Result<Option<(File, PathBuf)>> {
+    let inner = inner_path(name).ok_or_else(|| bad(archive, &format!("the entry {name:?} leaves its folder")))?;
+    let path = target.join(inner);
+    let folder = if is_folder { Some(path.as_path()) } else { path.parent() };
+    if let Some(folder) = folder {
+        fs::create_dir_all(folder).map_err(|error| local_file(folder, error))?;
+    }
+    if is_folder {
+        return Ok(None);
+    }
+    let file = File::create_new(&path).map_err(|error| local_file(&path, error))?;
+    Ok(Some((file, path)))
+}
+
+/// An archive that cannot be unpacked.
+fn bad(archive: &Path, what: &str) -> Error {
+    let name = archive.file_name().unwrap_or_default().to_string_lossy();
+    Error::new(ErrorKind::ProtocolViolation, format!("{name}: {what}"))
+}
+
 /// The path of an entry, if it stays below the folder of its archive.
 fn inner_path(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(name);
     let stays = path.components().all(|part| matches!(part, Component::Normal(_)));
     (stays && path.components().next().is_some() && !name.contains(['\\', '\0'])).then_some(path)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -138,7 +141,7 @@ mod tests {
             zip.add_symlink(name, "/etc", SimpleFileOptions::default()).unwrap();
         }
         zip.finish().unwrap();
-        let result = unpack(&inner);
+        let result = unpack(&inner.join("job.zip"), &inner.join("job"));
         (folder, result)
     }
 
@@ -165,7 +168,8 @@ mod tests {
     #[test]
     fn what_is_no_archive_is_said_to_be_none() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("job.zip"), b"nonsense").unwrap();
-        assert_eq!(unpack(folder.path()).unwrap_err().kind(), ErrorKind::ProtocolViolation);
+        let archive = folder.path().join("job.zip");
+        fs::write(&archive, b"nonsense").unwrap();
+        assert_eq!(unpack(&archive, &folder.path().join("job")).unwrap_err().kind(), ErrorKind::ProtocolViolation);
     }
 }
