@@ -161,11 +161,14 @@ impl SubmitJob {
     async fn attempts(&mut self, line: &Line, package: &Arc<Package>) -> Result<Reply> {
         let mut pauses = super::renewal::Pauses::until(self.session.give_up_time());
         let mut was_forgotten = false;
+        // Signing takes longer than the command before it, so it begins with that one.
+        let mut pieces = Some(Pieces::of(Arc::clone(package)));
         for attempt in 1.. {
             // Whatever is wrong with the connection or the session shows in a command that costs nothing.
             self.session.run(&Touch).await?;
             let live = self.session.live_at_active(&mut pauses).await?;
-            let failure = match self.upload(&live, line, package).await {
+            let pieces = pieces.take().unwrap_or_else(|| Pieces::of(Arc::clone(package)));
+            let failure = match self.upload(&live, line, package.len(), pieces).await {
                 Ok(reply) if !was_forgotten && is_forgotten(&reply) => {
                     was_forgotten = true;
                     continue;
@@ -183,17 +186,16 @@ impl SubmitJob {
     }
 
     /// Sends the whole job; gives the reply of the command.
-    async fn upload(&mut self, live: &Live, line: &Line, package: &Arc<Package>) -> Result<Reply> {
+    async fn upload(&mut self, live: &Live, line: &Line, len: u64, pieces: Pieces) -> Result<Reply> {
         let user = self.session.inner.kit.username().to_owned();
         let transaction = randomness()?.uuid();
         let mut request = Request { token: Some(live.token.clone()), ..Request::new(line.as_str()) };
         if let Some(props) = &self.custom_props {
             request.meta.insert("custom_props".to_owned(), props.clone().into());
         }
-        let len = package.len();
         let context = UploadContext { request: request.to_json(), file_size: len, file_name: "job.zip".to_owned() };
         let mut upload = Upload {
-            pieces: Pieces::of(Arc::clone(package)),
+            pieces,
             context: Some(context),
             transaction,
             user,
