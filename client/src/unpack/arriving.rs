@@ -24,7 +24,7 @@ use crate::session::local_file;
 pub(crate) enum Unpacked {
     /// All of it is there.
     Whole,
-    /// It can only be read from its end; some of it may be there.
+    /// It can only be read from its end. None of its files is there.
     NotFromTheFront,
 }
 
@@ -47,7 +47,12 @@ pub(crate) fn unpack_arriving(source: impl BufRead, archive: &Path, target: &Pat
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
             Err(error) => return Err(bad(archive, "it did not arrive").with_source(error)),
         };
-        let Some((name, size, crc32)) = entry else { return Ok(Unpacked::NotFromTheFront) };
+        let Some((name, size, crc32)) = entry else {
+            for file in names.iter().filter(|name| !name.ends_with('/')).map(|name| target.join(name)) {
+                fs::remove_file(&file).map_err(|error| local_file(&file, error))?;
+            }
+            return Ok(Unpacked::NotFromTheFront);
+        };
         unpacked.push(Entry { name, start, size, crc32 });
     }
 }
@@ -384,10 +389,26 @@ mod tests {
         let behind = packed(&ENTRIES, Lengths::Behind, CompressionMethod::Stored);
         let mut with_prefix = b"#!/usr/bin/python\n".to_vec();
         with_prefix.extend(packed(&ENTRIES, Lengths::Before, CompressionMethod::Stored));
-        for archive in [deflated.as_slice(), &behind, &with_prefix, b"nonsense", b"", b"PK\x03\x04cut"] {
+        let mut mixed = ZipWriter::new_stream(Vec::new());
+        for (number, (name, content)) in ENTRIES[1..].iter().enumerate() {
+            let mut options = FullFileOptions::default().compression_method(CompressionMethod::Stored);
+            if number == 0 {
+                options.add_extra_field(LENGTH_FIELD, (content.len() as u64).to_le_bytes(), false).unwrap();
+            }
+            mixed.start_file(*name, options).unwrap();
+            mixed.write_all(content).unwrap();
+        }
+        let mixed = mixed.finish().unwrap().into_inner();
+        for archive in [deflated.as_slice(), &behind, &mixed, &with_prefix, b"nonsense", b"", b"PK\x03\x04cut"] {
             let (folder, result) = unpacked(archive);
             assert_eq!(result.unwrap(), Unpacked::NotFromTheFront);
-            assert!(!folder.path().join("job.zip").exists());
+            let (zip, job) = (folder.path().join("job.zip"), folder.path().join("job"));
+            assert!(!zip.exists());
+            // What was unpacked is not in the way of the whole.
+            fs::write(&zip, archive).unwrap();
+            if unpack(&zip, &job).is_ok() {
+                assert_eq!(fs::read(job.join(ENTRIES[2].0)).unwrap(), ENTRIES[2].1);
+            }
         }
     }
 

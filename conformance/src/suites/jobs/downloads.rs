@@ -1,9 +1,17 @@
 //! How results leave the server.
 
+use std::collections::BTreeSet;
+use std::io::{Cursor, Seek, Write};
+
 use flare_client::JobId;
 use flare_wire::cell::{Headers, ReturnCode, headers};
+use flare_wire::hci::{Reply, Request};
 use flare_wire::transfer::download::{self, Conclusion, Pull, PullReply};
+use flare_wire::transfer::upload::{self, Piece, PieceReply, UploadContext};
 use tempfile::TempDir;
+use zip::result::ZipResult;
+use zip::write::{FullFileOptions, SimpleFileOptions, StreamWriter};
+use zip::{CompressionMethod, ZipWriter};
 
 use super::{Owner, unique};
 use crate::finding::{ensure, ensure_eq};
@@ -19,6 +27,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("jobs.download.large", "a job of many pieces comes back byte by byte", large)
             .exercises(&["download_job_result", "download_job_result.job_id", "download_job_result.destination"])
             .checks(&["JOB-DOWNLOAD-001", "SPEC-JOB-RESULT-001"]),
+        Case::new("jobs.download.packed", "a job comes back whichever way its archive was packed", packed)
+            .exercises(&["download_job_result", "download_job_result.job_id", "download_job_result.destination"])
+            .checks(&["JOB-DOWNLOAD-001"]),
         Case::new("jobs.download.again", "references whose files have all arrived say so when asked again", again)
             .checks(&["JOB-DOWNLOAD-002"])
             .needs([Need::Release(Release::V2_9)]),
@@ -69,6 +80,120 @@ async fn large(context: Context) -> CaseResult {
     }
     .await;
     owner.leave(found).await
+}
+
+/// How the archive of a job can be packed.
+#[derive(Debug, Clone, Copy)]
+enum Packing {
+    /// As Python's `zipfile` does: compressed, the length of a file before it.
+    Compressed,
+    /// As a stream is packed: the length of a file behind it.
+    LengthsBehind,
+    /// The length of the first file before it too, as our client packs, but not those of the others.
+    Mixed,
+}
+
+async fn packed(context: Context) -> CaseResult {
+    let mut owner = Owner::log_in(&context, Who::PROJECT_ADMIN).await?;
+    let found = async {
+        let mut admin = Admin::login(context.kit(Who::PROJECT_ADMIN)?).await?;
+        for packing in [Packing::Compressed, Packing::LengthsBehind, Packing::Mixed] {
+            let name = unique("packed")?;
+            // More than a piece of a download, so that what is behind it is not there with the first.
+            let payload: Vec<u8> =
+                (0..6_000_001_u32).map(|index| index.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+            let job = JobFolder::waiting(&name)?.with_file("app/custom/payload.bin", &payload)?;
+            let files = files_below(&job.path())?;
+            let archive = archive(&name, &files, packing).map_err(|error| Finding::harness(error.to_string()))?;
+            let job_id = owner.own(submitted(&mut admin, &name, &archive).await?);
+            owner.session.abort_job(&job_id).await?;
+            let place = TempDir::new().map_err(|error| Finding::harness(error.to_string()))?;
+            let folder = owner.session.download_job_result(&job_id).destination(place.path()).await?;
+            let arrived = files_below(&folder.join("job").join(&name))?;
+            ensure!(arrived == files, "{packing:?}: the job came back with other bytes");
+            let beside = files_below(&folder)?.len() - files.len();
+            ensure_eq!(beside, 1, "{packing:?}: files besides the job, which is meta.json");
+        }
+        Ok(())
+    }
+    .await;
+    owner.leave(found).await
+}
+
+/// The archive of a job, with an entry for every folder.
+fn archive(name: &str, files: &[(String, Vec<u8>)], packing: Packing) -> ZipResult<Vec<u8>> {
+    fn fill<W: Write + Seek>(
+        mut zip: ZipWriter<W>,
+        name: &str,
+        files: &[(String, Vec<u8>)],
+        packing: Packing,
+    ) -> ZipResult<W> {
+        let mut folders = BTreeSet::from([name.to_owned()]);
+        for (file, _) in files {
+            folders.extend(file.match_indices('/').map(|(end, _)| format!("{name}/{}", &file[..end])));
+        }
+        for folder in folders {
+            zip.add_directory(folder, SimpleFileOptions::default())?;
+        }
+        for (number, (file, content)) in files.iter().enumerate() {
+            let method = match packing {
+                Packing::Compressed => CompressionMethod::Deflated,
+                Packing::LengthsBehind | Packing::Mixed => CompressionMethod::Stored,
+            };
+            let mut options = FullFileOptions::default().compression_method(method);
+            if matches!(packing, Packing::Mixed) && number == 0 {
+                let len = content.len() as u64;
+                options.add_extra_field(u16::from_le_bytes(*b"FL"), len.to_le_bytes(), false)?;
+            }
+            zip.start_file(format!("{name}/{file}"), options)?;
+            zip.write_all(content)?;
+        }
+        zip.finish()
+    }
+    match packing {
+        Packing::Compressed => {
+            fill(ZipWriter::new(Cursor::new(Vec::new())), name, files, packing).map(Cursor::into_inner)
+        }
+        Packing::LengthsBehind | Packing::Mixed => {
+            fill(ZipWriter::new_stream(Vec::new()), name, files, packing).map(StreamWriter::into_inner)
+        }
+    }
+}
+
+/// Submits an archive as it is; gives the job's id.
+async fn submitted(admin: &mut Admin, name: &str, archive: &[u8]) -> CaseResult<JobId> {
+    let request = Request { token: admin.token.clone(), ..Request::new(format!("job_mgmt.submit_job {name}")) };
+    let context =
+        UploadContext { request: request.to_json(), file_size: archive.len() as u64, file_name: "job.zip".to_owned() };
+    let transaction = admin.peer.random().uuid();
+    let mut context = Some(context);
+    let count = archive.len() / upload::PIECE_SIZE + 1;
+    for number in 0..count {
+        let start = number * upload::PIECE_SIZE;
+        let data = &archive[start..archive.len().min(start + upload::PIECE_SIZE)];
+        let piece = Piece {
+            transaction: transaction.clone(),
+            sequence: number as u64,
+            context: context.take(),
+            data: data.to_vec().into(),
+            size: data.len() as u64,
+            eof: number + 1 == count,
+            has_peer_props: true,
+        };
+        let payload = piece.into_payload(&admin.user);
+        let answer = admin.peer.request(upload::CHANNEL, upload::REQUEST, &Headers::new(), &payload).await?;
+        let answer = PieceReply::from_value(&value(&answer)?)
+            .map_err(|error| Finding::fail(format!("the answer to a piece: {error}")))?;
+        ensure_eq!(answer.return_code, PieceReply::OK, "code of piece {number}");
+        if let Some(text) = answer.end_result {
+            let reply =
+                Reply::parse(&text).map_err(|error| Finding::fail(format!("what the command says: {error}")))?;
+            let job_id = reply.meta.get("job_id").and_then(|job_id| job_id.as_str());
+            let job_id = job_id.ok_or_else(|| Finding::fail(format!("the job was not taken: {reply:?}")))?;
+            return JobId::new(job_id).map_err(|error| Finding::fail(error.to_string()));
+        }
+    }
+    Err(Finding::fail("the command did not run with the last piece"))
 }
 
 /// The references of a job that waits, on the raw endpoint of its submitter.
