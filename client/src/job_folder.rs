@@ -277,13 +277,20 @@ impl<W: Write> Packer<W> {
                 return Ok(hash);
             }
         }
+        let mut written = 0;
         loop {
             let count = file.read(&mut self.buffer).map_err(unreadable)?;
             if count == 0 {
-                return Ok(hash);
+                break;
             }
             hash.update(&self.buffer[..count]);
             self.out.write_all(&self.buffer[..count]).map_err(Problem::Archive)?;
+            written += count as u64;
+        }
+        if written == len {
+            Ok(hash)
+        } else {
+            Err(Problem::Unfit(format!("{} changed while it was sent", path.display())))
         }
     }
 

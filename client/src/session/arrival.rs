@@ -9,11 +9,11 @@ use flare_wire::Segments;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::staging::{Staging, local_file};
-use crate::unpack::{Unpacked, unpack, unpack_arriving};
-use crate::{Error, ErrorKind, Result};
+use super::staging::{Staging, interrupted, local_file};
+use crate::Result;
+use crate::unpack::{Unpacked, unpack_arriving};
 
-/// Pieces that wait while one is written: with the one that is on its way, three are in memory.
+/// Pieces that wait while one is written: with the one that is handed on and the one that is on its way, four are in memory.
 const WAITING: usize = 1;
 
 /// What becomes of a file.
@@ -23,20 +23,6 @@ pub(super) enum Treatment {
     Kept,
     /// What is in it is kept, in a folder, as the official client does.
     Unpacked,
-    /// The same, but it has to be there first.
-    UnpackedWhole,
-}
-
-impl Treatment {
-    /// That of a file of the download; archives further down are not unpacked.
-    pub(super) fn of(path: &Path, wants_whole: bool) -> Self {
-        let is_archive = path.components().count() == 1 && path.extension().is_some_and(|extension| extension == "zip");
-        match (is_archive, wants_whole) {
-            (false, _) => Self::Kept,
-            (true, false) => Self::Unpacked,
-            (true, true) => Self::UnpackedWhole,
-        }
-    }
 }
 
 /// A file that is written while it arrives.
@@ -68,9 +54,7 @@ impl Arrival {
     pub(super) async fn finish(self) -> Result<(Staging, Unpacked)> {
         // It may have ended already.
         let _ = self.pieces.send(None).await;
-        self.writer.await.map_err(|error| {
-            Error::new(ErrorKind::LocalFile, "the work on the download was interrupted").with_source(error)
-        })?
+        self.writer.await.map_err(interrupted)?
     }
 
     /// Waits until all is removed.
@@ -83,27 +67,22 @@ impl Arrival {
 }
 
 fn write(mut source: Incoming, path: &Path, treatment: Treatment) -> Result<Unpacked> {
-    let folder = path.with_extension("");
     if treatment == Treatment::Unpacked {
-        return unpack_arriving(source, path, &folder);
+        return unpack_arriving(source, path, &path.with_extension(""));
     }
     let mut keep = || {
-        let mut file = File::create(path)?;
+        let mut file = File::create_new(path)?;
         loop {
             let bytes = source.fill_buf()?;
             if bytes.is_empty() {
-                return Ok(());
+                return Ok(Unpacked::Whole);
             }
             file.write_all(bytes)?;
             let count = bytes.len();
             source.consume(count);
         }
     };
-    keep().map_err(|error| local_file(path, error))?;
-    if treatment == Treatment::UnpackedWhole {
-        unpack(path, &folder)?;
-    }
-    Ok(Unpacked::Whole)
+    keep().map_err(|error| local_file(path, error))
 }
 
 /// The pieces as they come.
@@ -165,6 +144,7 @@ mod tests {
     use zip::write::SimpleFileOptions;
 
     use super::*;
+    use crate::ErrorKind;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -193,16 +173,17 @@ mod tests {
     async fn what_arrives_is_written_while_it_does() {
         let parent = tempfile::tempdir().unwrap();
         let whole = archive(3);
-        for treatment in [Treatment::Kept, Treatment::Unpacked, Treatment::UnpackedWhole] {
+        for (treatment, is_late) in [(Treatment::Kept, false), (Treatment::Unpacked, false), (Treatment::Kept, true)] {
             let arrival = begin(parent.path(), "job.zip", treatment);
             for start in 0..whole.len() {
                 assert!(arrival.push(whole.slice(start..start + 1)).await);
             }
             let (staging, unpacked) = arrival.finish().await.unwrap();
             assert_eq!(unpacked, Unpacked::Whole);
-            let folder = staging.publish(parent.path(), "id").unwrap();
+            let late = if is_late { vec!["job.zip".into()] } else { Vec::new() };
+            let folder = staging.unpacked(late).await.unwrap().publish(parent.path(), "id").unwrap();
             let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-            if treatment == Treatment::Kept {
+            if treatment == Treatment::Kept && !is_late {
                 assert_eq!(names, ["job.zip"]);
                 assert_eq!(fs::read(folder.join("job.zip")).unwrap(), whole.to_vec());
             } else {
@@ -210,6 +191,24 @@ mod tests {
                 assert_eq!(fs::read(folder.join("job/2/x")).unwrap(), b"content");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn no_file_takes_the_place_of_another() {
+        let parent = tempfile::tempdir().unwrap();
+        let arrival = begin(parent.path(), "job.zip", Treatment::Unpacked);
+        assert!(arrival.push(archive(1)).await);
+        let (staging, _) = arrival.finish().await.unwrap();
+        let second = Arrival::begin(staging, "job/0/x".into(), Treatment::Kept);
+        assert_eq!(second.finish().await.err().unwrap().kind(), ErrorKind::LocalFile);
+        // Nor does an archive whose folder is there: it is judged with all of it.
+        let staging = Staging::create(parent.path(), "id").unwrap();
+        let (staging, _) = Arrival::begin(staging, "job/0/x".into(), Treatment::Kept).finish().await.unwrap();
+        let arrival = Arrival::begin(staging, "job.zip".into(), Treatment::Unpacked);
+        arrival.push(archive(1)).await;
+        let (staging, unpacked) = arrival.finish().await.unwrap();
+        assert_eq!(unpacked, Unpacked::NotFromTheFront);
+        assert!(staging.place(Path::new("job/0/x")).unwrap().exists());
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! Source: `reference/wire-protocol.md` section 9, `reference/client-api.md` section 5.5.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::future::IntoFuture;
 use std::path::{Component, PathBuf};
@@ -51,8 +52,8 @@ pub struct Download {
     listener: Option<Listener>,
     /// The reply that refused the download.
     refusal: Option<Reply>,
-    /// There is an archive that cannot be unpacked while it arrives.
-    wants_whole: bool,
+    /// Archives that are unpacked when all files are there.
+    wants_whole: HashSet<String>,
 }
 
 impl Session {
@@ -79,7 +80,7 @@ impl Session {
     /// [`Session::do_command`].
     ///
     /// # Cancel safety
-    /// Dropping the future removes what was downloaded so far, when what has arrived is written, and
+    /// Dropping the future removes what was downloaded so far, shortly after: when what has arrived is written. It also
     /// tells the server that the rest is not wanted any more.
     pub fn download_job_result(&self, job_id: &JobId) -> Download {
         self.download(job_id, What::Result)
@@ -114,7 +115,7 @@ impl Session {
             destination: None,
             listener: None,
             refusal: None,
-            wants_whole: false,
+            wants_whole: HashSet::new(),
         }
     }
 }
@@ -155,7 +156,11 @@ impl Download {
             let staging = Staging::create(&parent, self.job_id.as_str())?;
             match self.files(&offer, staging).await {
                 Ok(staging) => return staging.publish(&parent, self.job_id.as_str()),
-                Err(Broken::Forgotten) if attempt < MAX_OFFERS => offer = self.offer().await?,
+                Err(Broken::Forgotten) if attempt < MAX_OFFERS => {
+                    // Old servers keep what nobody asks for ten seconds long, and unpacking may take longer.
+                    self.wants_whole.extend(offer.files.into_iter().map(|file| file.name));
+                    offer = self.offer().await?;
+                }
                 Err(Broken::Forgotten) => break,
                 Err(Broken::Failed(error)) => return Err(error),
             }
@@ -180,34 +185,45 @@ impl Download {
     async fn files(&mut self, offer: &DownloadOffer, mut staging: Staging) -> Result<Staging, Broken> {
         let mut claim = Claim::of(&self.session, offer);
         let mut total = 0;
+        let mut late = Vec::new();
         for file in &offer.files {
             let path = inner_path(&file.name)?;
+            // Archives further down are not unpacked, as by the official client.
+            let is_archive =
+                path.components().count() == 1 && path.extension().is_some_and(|extension| extension == "zip");
+            let mut least = 0;
             loop {
-                let treatment = Treatment::of(&path, self.wants_whole);
+                let is_late = self.wants_whole.contains(&file.name);
+                let treatment = if is_archive && !is_late { Treatment::Unpacked } else { Treatment::Kept };
                 let before = total;
-                let arrived = self.file(file, Arrival::begin(staging, path.clone(), treatment), &mut claim, &mut total);
+                let arrival = Arrival::begin(staging, path.clone(), treatment);
                 let unpacked;
-                (staging, unpacked) = arrived.await?;
+                (staging, unpacked) = self.file(file, arrival, least, &mut claim, &mut total).await?;
                 if unpacked == Unpacked::Whole {
+                    if is_archive && is_late {
+                        late.push(path);
+                    }
                     break;
                 }
                 // Once more, which shows in what the listener is told.
-                self.wants_whole = true;
+                self.wants_whole.insert(file.name.clone());
+                least = total - before;
                 total = before;
             }
         }
-        Ok(staging)
+        Ok(staging.unpacked(late).await?)
     }
 
-    /// Pulls one file.
+    /// Pulls one file, of which there are `least` bytes.
     async fn file(
         &mut self,
         file: &OfferedFile,
         arrival: Arrival,
+        least: u64,
         claim: &mut Claim,
         total: &mut u64,
     ) -> Result<(Staging, Unpacked), Broken> {
-        match self.pull(file, &arrival, claim, total).await {
+        match self.pull(file, &arrival, least, claim, total).await {
             Ok(end) => {
                 let (staging, unpacked) = arrival.finish().await?;
                 if let Some(End { nonce, live }) = end
@@ -235,6 +251,7 @@ impl Download {
         &mut self,
         file: &OfferedFile,
         arrival: &Arrival,
+        least: u64,
         claim: &mut Claim,
         total: &mut u64,
     ) -> Result<Option<End>, Broken> {
@@ -267,6 +284,8 @@ impl Download {
                         listener(Progress { transferred: *total, total: None });
                     }
                 }
+                // For this server the first time was the only one.
+                PullReply::Eof { .. } if received < least => return Err(Broken::Forgotten),
                 PullReply::Eof { nonce } => return Ok(Some(End { nonce, live })),
                 PullReply::Error { .. } => {
                     return Err(Error::new(ErrorKind::ServerFault, "the server cannot read the file on").into());

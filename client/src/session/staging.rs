@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::clock::randomness;
+use crate::unpack::unpack;
 use crate::{Error, ErrorKind, Result};
 
 /// Names that are tried for a folder whose own name is taken: `<id>__1`, `<id>__2`, ...
@@ -33,6 +34,21 @@ impl Staging {
             fs::create_dir_all(folder).map_err(|error| local_file(folder, error))?;
         }
         Ok(path)
+    }
+
+    /// Unpacks the archives at these places in the folder, which goes with the thread that does it.
+    pub(super) async fn unpacked(self, archives: Vec<PathBuf>) -> Result<Self> {
+        if archives.is_empty() {
+            return Ok(self);
+        }
+        let unpacking = tokio::task::spawn_blocking(move || {
+            for archive in archives {
+                let archive = self.path.join(archive);
+                unpack(&archive, &archive.with_extension(""))?;
+            }
+            Ok(self)
+        });
+        unpacking.await.map_err(interrupted)?
     }
 
     /// Takes the place of the destination, or of the first one beside it that is free.
@@ -66,6 +82,10 @@ impl Drop for Staging {
             tracing::warn!(%error, path = %self.path.display(), "a broken download cannot be removed");
         }
     }
+}
+
+pub(super) fn interrupted(error: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::LocalFile, "the work on the download was interrupted").with_source(error)
 }
 
 pub(crate) fn local_file(path: &Path, error: std::io::Error) -> Error {

@@ -1,10 +1,11 @@
-//! Unpacking an archive while it arrives, which is then never on disk itself.
+//! Unpacking an archive while it arrives, so that it need not be on disk itself.
 //!
 //! An archive says twice what it holds: before each entry, and in the directory at its end, which alone counts for whoever
 //! has all of it. So what is unpacked from the front counts only when the directory turns out to say the same. The entries
-//! of most archives tell how long they are (those of Python's `zipfile` do); of an archive whose entries do not, the
-//! [whole](super::unpack) has to be there first.
+//! of most archives tell how long they are (those of Python's `zipfile` do). Of an archive whose entries do not, or that is
+//! odd in any other way, the [whole](super::unpack) has to be there: it is judged there, and nowhere else.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, Read, Seek as _, SeekFrom, Write as _};
@@ -14,9 +15,9 @@ use crc32fast::Hasher;
 use zip::ZipArchive;
 use zip::read::read_zipfile_from_stream;
 
-use super::{COPY_BUFFER, bad, begin};
+use super::{COPY_BUFFER, begin};
 use crate::Result;
-use crate::job_folder::LENGTH_FIELD;
+use crate::job_folder::{LENGTH_FIELD, WIDE};
 use crate::session::local_file;
 
 /// What came of it.
@@ -24,37 +25,33 @@ use crate::session::local_file;
 pub(crate) enum Unpacked {
     /// All of it is there.
     Whole,
-    /// It can only be read from its end. None of its files is there.
+    /// It can only be read from its end. Nothing of it is there.
     NotFromTheFront,
 }
 
-/// Unpacks what comes from `source`. The file `archive` is made for the directory alone, and gone afterwards.
+/// Unpacks what comes from `source` into a new folder. The file `archive` is made for the directory alone, and gone
+/// afterwards.
+///
+/// # Errors
+/// When something cannot be written, or would be outside of the folder.
 pub(crate) fn unpack_arriving(source: impl BufRead, archive: &Path, target: &Path) -> Result<Unpacked> {
-    fs::create_dir_all(target).map_err(|error| local_file(target, error))?;
-    let mut source = Source { inner: source, position: 0 };
-    let mut unpacked = Vec::new();
-    let mut names = HashSet::new();
-    loop {
-        let start = source.position;
-        let entry = match Header::read(&mut source) {
-            Ok(Header::Entry(header)) => unpack_entry(&mut source, header, archive, target, &mut names)?,
-            Ok(Header::Directory(signature)) => {
-                check_directory(&mut source, start, signature, &unpacked, archive)?;
-                return Ok(Unpacked::Whole);
-            }
-            Ok(Header::Other) => None,
-            // What is cut off is no archive, whichever way it is read.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
-            Err(error) => return Err(bad(archive, "it did not arrive").with_source(error)),
-        };
-        let Some((name, size, crc32)) = entry else {
-            for file in names.iter().filter(|name| !name.ends_with('/')).map(|name| target.join(name)) {
-                fs::remove_file(&file).map_err(|error| local_file(&file, error))?;
-            }
-            return Ok(Unpacked::NotFromTheFront);
-        };
-        unpacked.push(Entry { name, start, size, crc32 });
+    match fs::create_dir(target) {
+        Ok(()) => {}
+        // What was there before is not ours to remove.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Unpacked::NotFromTheFront),
+        Err(error) => return Err(local_file(target, error)),
     }
+    let source = Source { inner: source, position: 0 };
+    let is_whole = Front { source, archive, target, names: HashSet::new() }.unpack()?;
+    match fs::remove_file(archive) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(local_file(archive, error)),
+        _ => {}
+    }
+    if is_whole {
+        return Ok(Unpacked::Whole);
+    }
+    fs::remove_dir_all(target).map_err(|error| local_file(target, error))?;
+    Ok(Unpacked::NotFromTheFront)
 }
 
 /// An entry that was unpacked.
@@ -68,79 +65,96 @@ struct Entry {
     crc32: u32,
 }
 
-/// Unpacks one entry; gives its name, size and checksum. None when that cannot be done from the front.
-fn unpack_entry(
-    source: &mut Source<impl BufRead>,
-    header: LocalHeader,
-    archive: &Path,
-    target: &Path,
-    names: &mut HashSet<String>,
-) -> Result<Option<(String, u64, u32)>> {
-    let damaged = |name: &str, error| bad(archive, &format!("the entry {name:?} is damaged")).with_source(error);
-    if let Some((name, size)) = header.announced() {
-        // Of two of one name the last counts, which is not known here.
-        if !names.insert(name.clone()) {
+/// An archive that is read from the front.
+struct Front<'a, R> {
+    source: Source<R>,
+    archive: &'a Path,
+    target: &'a Path,
+    /// Those of the entries so far.
+    names: HashSet<String>,
+}
+
+impl<R: BufRead> Front<'_, R> {
+    /// False when it cannot be read so; then some of it may be there.
+    fn unpack(&mut self) -> Result<bool> {
+        let mut unpacked = Vec::new();
+        loop {
+            let start = self.source.position;
+            let entry = match Header::read(&mut self.source) {
+                Ok(Header::Entry(header)) => match header.announced() {
+                    Some((name, size)) => self.unpack_announced(start, name, size)?,
+                    None if header.flags() & LocalHeader::LENGTH_BEHIND != 0 => None,
+                    None => self.unpack_entry(start, &header)?,
+                },
+                Ok(Header::Directory(signature)) => {
+                    return agrees(&mut self.source, start, signature, &unpacked, self.archive);
+                }
+                Ok(Header::Other) | Err(_) => None,
+            };
+            let Some(entry) = entry else { return Ok(false) };
+            unpacked.push(entry);
+        }
+    }
+
+    /// Unpacks a file that says in a field of ours how long it is.
+    fn unpack_announced(&mut self, start: u64, name: String, size: u64) -> Result<Option<Entry>> {
+        if !self.names.insert(name.clone()) {
             return Ok(None);
         }
-        let Some((mut file, path)) = begin(archive, target, &name, false)? else { return Ok(None) };
+        let Some((mut file, path)) = begin(self.archive, self.target, &name, false)? else { return Ok(None) };
         let mut crc32 = Hasher::new();
         let mut left = size;
         while left > 0 {
-            let bytes = source.fill_buf().map_err(|error| damaged(&name, error))?;
+            let Ok(bytes @ [_, ..]) = self.source.fill_buf() else { return Ok(None) };
             let count = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            if count == 0 {
-                return Err(damaged(&name, io::ErrorKind::UnexpectedEof.into()));
-            }
             crc32.update(&bytes[..count]);
             file.write_all(&bytes[..count]).map_err(|error| local_file(&path, error))?;
-            source.consume(count);
+            self.source.consume(count);
             left -= count as u64;
         }
         let crc32 = crc32.finalize();
-        let is_good = Descriptor::read(source, size).map_err(|error| damaged(&name, error))?.holds(crc32, size);
-        return if is_good {
-            Ok(Some((name, size, crc32)))
-        } else {
-            Err(damaged(&name, io::ErrorKind::InvalidData.into()))
-        };
+        let is_good = Descriptor::read(&mut self.source, size).is_ok_and(|behind| behind.holds(crc32, size));
+        Ok(is_good.then_some(Entry { name, start, size, crc32 }))
     }
-    if header.flags() & LocalHeader::LENGTH_BEHIND != 0 {
-        return Ok(None);
-    }
-    let mut input = header.0.as_slice().chain(source);
-    // Whatever it cannot read here is judged when the whole archive is there.
-    let Ok(Some(mut entry)) = read_zipfile_from_stream(&mut input) else { return Ok(None) };
-    let Ok(name) = entry.name().map(std::borrow::Cow::into_owned) else { return Ok(None) };
-    if !names.insert(name.clone()) {
-        return Ok(None);
-    }
-    let crc32 = entry.crc32();
-    let Some((mut file, path)) = begin(archive, target, &name, entry.is_dir())? else {
-        return Ok((entry.size() == 0).then_some((name, 0, crc32)));
-    };
-    let mut buffer = vec![0; COPY_BUFFER.min(usize::try_from(entry.size()).unwrap_or(COPY_BUFFER)).max(1)];
-    let mut size = 0;
-    loop {
-        let count = entry.read(&mut buffer).map_err(|error| damaged(&name, error))?;
-        if count == 0 {
-            return Ok(Some((name, size, crc32)));
+
+    /// Unpacks an entry whose own header says how long it is.
+    fn unpack_entry(&mut self, start: u64, header: &LocalHeader) -> Result<Option<Entry>> {
+        let mut input = header.0.as_slice().chain(&mut self.source);
+        let Ok(Some(mut entry)) = read_zipfile_from_stream(&mut input) else { return Ok(None) };
+        let Ok(name) = entry.name().map(Cow::into_owned) else { return Ok(None) };
+        // Of two of one name the last counts, which is not known here.
+        if !self.names.insert(name.clone()) {
+            return Ok(None);
         }
-        file.write_all(&buffer[..count]).map_err(|error| local_file(&path, error))?;
-        size += count as u64;
+        let crc32 = entry.crc32();
+        let Some((mut file, path)) = begin(self.archive, self.target, &name, entry.is_dir())? else {
+            return Ok((entry.size() == 0).then_some(Entry { name, start, size: 0, crc32 }));
+        };
+        let mut buffer = vec![0; COPY_BUFFER.min(usize::try_from(entry.size()).unwrap_or(COPY_BUFFER)).max(1)];
+        let mut size = 0;
+        loop {
+            // The end is reached only when the checksum is right.
+            let Ok(count) = entry.read(&mut buffer) else { return Ok(None) };
+            if count == 0 {
+                return Ok(Some(Entry { name, start, size, crc32 }));
+            }
+            file.write_all(&buffer[..count]).map_err(|error| local_file(&path, error))?;
+            size += count as u64;
+        }
     }
 }
 
-/// Compares what was unpacked with what the directory says that there is: the rest of the source.
+/// Compares what was unpacked with what the directory says that there is: the rest of the source. False when they do not
+/// say the same.
 ///
-/// It is written to where it stands in the archive, behind nothing.
-fn check_directory(
+/// It is written to where it stands in the archive. On the file systems of today, what is before it takes no room.
+fn agrees(
     source: &mut impl BufRead,
     start: u64,
     signature: [u8; 4],
     unpacked: &[Entry],
     archive: &Path,
-) -> Result<()> {
-    let contradiction = || bad(archive, "its directory does not say what its entries do");
+) -> Result<bool> {
     let mut keep = || {
         let mut file = File::options().read(true).write(true).create_new(true).open(archive)?;
         file.seek(SeekFrom::Start(start))?;
@@ -149,25 +163,21 @@ fn check_directory(
         Ok(file)
     };
     let file = keep().map_err(|error| local_file(archive, error))?;
-    let zip = ZipArchive::new(file).map_err(|error| bad(archive, "no zip archive").with_source(error))?;
+    let Ok(zip) = ZipArchive::new(file) else { return Ok(false) };
     if zip.offset() != 0 {
-        return Err(contradiction());
+        return Ok(false);
     }
     let mut listed = Vec::with_capacity(zip.len());
     for index in 0..zip.len() {
-        let entry = zip.by_index_data(index).map_err(|error| contradiction().with_source(error))?;
-        let name = entry.name().map_err(|error| contradiction().with_source(error))?.into_owned();
-        if entry.is_symlink() {
-            return Err(bad(archive, &format!("the entry {name:?} is a symbolic link")));
+        let Ok(entry) = zip.by_index_data(index) else { return Ok(false) };
+        let Ok(name) = entry.name().map(Cow::into_owned) else { return Ok(false) };
+        if entry.is_symlink() || entry.encrypted() {
+            return Ok(false);
         }
         listed.push(Entry { name, start: entry.header_start(), size: entry.size(), crc32: entry.crc32() });
     }
     listed.sort_unstable_by_key(|entry| entry.start);
-    if listed != unpacked {
-        return Err(contradiction());
-    }
-    drop(zip);
-    fs::remove_file(archive).map_err(|error| local_file(archive, error))
+    Ok(listed == unpacked)
 }
 
 /// What stands where an entry may begin.
@@ -266,7 +276,7 @@ impl Descriptor {
         let mut sizes = [0; 2];
         for one in &mut sizes {
             let mut bytes = [0; 8];
-            let width = if size >= crate::job_folder::WIDE { 8 } else { 4 };
+            let width = if size >= WIDE { 8 } else { 4 };
             source.read_exact(&mut bytes[..width])?;
             *one = u64::from_le_bytes(bytes);
         }
@@ -403,7 +413,7 @@ mod tests {
             let (folder, result) = unpacked(archive);
             assert_eq!(result.unwrap(), Unpacked::NotFromTheFront);
             let (zip, job) = (folder.path().join("job.zip"), folder.path().join("job"));
-            assert!(!zip.exists());
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
             // What was unpacked is not in the way of the whole.
             fs::write(&zip, archive).unwrap();
             if unpack(&zip, &job).is_ok() {
@@ -421,15 +431,16 @@ mod tests {
                 assert!(!folder.path().join("x").exists(), "{name}");
             }
         }
+        // A link is one only for the directory, so the whole is asked, which refuses it.
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         zip.add_symlink("j/link", "/etc", SimpleFileOptions::default()).unwrap();
         let (folder, result) = unpacked(zip.finish().unwrap().get_ref());
-        assert!(result.unwrap_err().to_string().contains("symbolic link"));
-        assert!(!folder.path().join("job/j/link").is_symlink());
+        assert_eq!(result.unwrap(), Unpacked::NotFromTheFront);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn what_the_directory_does_not_list_is_refused() {
+    fn what_the_directory_contradicts_is_left_to_the_whole() {
         let whole = packed(&[("a", b"one"), ("b", b"two")], Lengths::Before, CompressionMethod::Stored);
         let other = packed(&[("a", b"one"), ("c", b"two")], Lengths::Before, CompressionMethod::Stored);
         let shorter = packed(&[("a", b"one")], Lengths::Before, CompressionMethod::Stored);
@@ -437,9 +448,55 @@ mod tests {
         for listed in [&other, &shorter] {
             let mut archive = whole[..directory(&whole)].to_vec();
             archive.extend_from_slice(&listed[directory(listed)..]);
-            let (_folder, result) = unpacked(&archive);
-            let kind = result.map_err(|error| error.kind());
-            assert_eq!(kind, Err(ErrorKind::ProtocolViolation));
+            let (folder, result) = unpacked(&archive);
+            assert_eq!(result.unwrap(), Unpacked::NotFromTheFront);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+
+    #[test]
+    fn of_two_entries_of_one_name_the_whole_decides() {
+        // The library writes no such archive, so the second name is changed to the first.
+        for lengths in [Lengths::Before, Lengths::Announced] {
+            let mut archive = packed(&[("one", b"1"), ("two", b"2")], lengths, CompressionMethod::Stored);
+            while let Some(position) = archive.windows(3).position(|bytes| bytes == b"two") {
+                archive[position..position + 3].copy_from_slice(b"one");
+            }
+            assert_eq!(unpacked(&archive).1.unwrap(), Unpacked::NotFromTheFront);
+        }
+    }
+
+    #[test]
+    fn a_length_is_announced_in_eight_bytes() {
+        let header = |extra: &[u8]| {
+            let mut header = vec![0; LocalHeader::FIXED];
+            header[6] = 1 << 3;
+            header[26] = 1;
+            header.push(b'x');
+            header.extend_from_slice(extra);
+            LocalHeader(header)
+        };
+        // Behind another field, as of files whose lengths need 64 bits.
+        let announced = header(b"\x01\x00\x02\x00..FL\x08\x00\xff\xff\xff\xff\x00\x00\x00\x00");
+        assert_eq!(announced.announced(), Some(("x".to_owned(), WIDE)));
+        for other in [b"FL\x04\x00\x01\x00\x00\x00".as_slice(), b"FL\x08\x00\x01", b"FL\x08", b"LF\x00\x00", b""] {
+            assert_eq!(header(other).announced(), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_an_entry_is_wide_when_it_is() {
+        for (size, width) in [(7, 4), (WIDE - 1, 4), (WIDE, 8), (WIDE + 7, 8)] {
+            let mut bytes = Descriptor::SIGNATURE.to_vec();
+            bytes.extend_from_slice(&0xABCD_u32.to_le_bytes());
+            for _ in 0..2 {
+                bytes.extend_from_slice(&size.to_le_bytes()[..width]);
+            }
+            let mut source = bytes.as_slice();
+            assert!(Descriptor::read(&mut source, size).unwrap().holds(0xABCD, size), "{size}");
+            assert!(source.is_empty());
+            bytes[0] = b'Q';
+            assert!(Descriptor::read(&mut bytes.as_slice(), size).is_err());
         }
     }
 

@@ -103,7 +103,8 @@ impl Policies {
     fn of(&mut self, kit: &Path) -> Result<Arc<Policy>, StartError> {
         let local = kit.join("local");
         // Of the many that were not written yet, that is asked once and not for every file.
-        let files = if local.is_dir() { AUTHORIZATION_FILES.as_slice() } else { &[] };
+        let is_there = local.try_exists().map_err(|error| StartError::file(&local, error))?;
+        let files = if is_there { AUTHORIZATION_FILES.as_slice() } else { &[] };
         for name in files {
             let path = local.join(name);
             let Some(text) = read_if_there(&path)? else { continue };

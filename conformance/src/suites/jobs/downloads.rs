@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Seek, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use flare_client::JobId;
 use flare_wire::cell::{Headers, ReturnCode, headers};
@@ -108,11 +111,16 @@ async fn packed(context: Context) -> CaseResult {
             let job_id = owner.own(submitted(&mut admin, &name, &archive).await?);
             owner.session.abort_job(&job_id).await?;
             let place = TempDir::new().map_err(|error| Finding::harness(error.to_string()))?;
-            let folder = owner.session.download_job_result(&job_id).destination(place.path()).await?;
+            let told = Arc::new(AtomicU64::new(0));
+            let listener = Arc::clone(&told);
+            let download = owner.session.download_job_result(&job_id).destination(place.path());
+            let folder = download.on_progress(move |so_far| listener.store(so_far.transferred, Relaxed)).await?;
             let arrived = files_below(&folder.join("job").join(&name))?;
             ensure!(arrived == files, "{packing:?}: the job came back with other bytes");
             let beside = files_below(&folder)?.len() - files.len();
             ensure_eq!(beside, 1, "{packing:?}: files besides the job, which is meta.json");
+            let meta = std::fs::metadata(folder.join("meta.json")).map_err(|error| Finding::fail(error.to_string()))?;
+            ensure_eq!(told.load(Relaxed), archive.len() as u64 + meta.len(), "{packing:?}: bytes at the end");
         }
         Ok(())
     }
