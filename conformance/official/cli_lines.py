@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import job_folders
 import rules
@@ -64,6 +65,18 @@ def wait(*waits: str) -> CliLine:
     return CliLine("", waits=waits)
 
 
+def _sort_sites(output: Any) -> None:
+    """Lists of sites are sorted where they are."""
+    data = output.get("data") if isinstance(output, dict) else None
+    for holder in (data, data.get("result") if isinstance(data, dict) else None):
+        for member in ("clients", "client_status") if isinstance(holder, dict) else ():
+            sites = holder.get(member)
+            if isinstance(sites, list):
+                holder[member] = sorted(sites, key=lambda site: site["client_name"])
+            elif isinstance(sites, dict):
+                holder[member] = dict(sorted(sites.items()))
+
+
 class Player:
     """Goes through the lines with one federation."""
 
@@ -94,9 +107,7 @@ class Player:
             text = text.replace(json.dumps(str(place))[1:-1], name)
         outcome = json.loads(text)
         if line.sites_by_name:
-            data = outcome["output"]["data"]
-            for member in ("clients", "client_status"):
-                data[member] = sorted(data[member], key=lambda site: site["client_name"])
+            _sort_sites(outcome["output"])
         if line.makes:
             # Where none was made the comparison shows why, and what follows is about a job that there is not.
             data = outcome["output"].get("data") if isinstance(outcome["output"], dict) else None

@@ -112,13 +112,13 @@ def _restarting():
 def _server_restarts():
     yield from _of(OWNER, "disable-client site-2 --force")
     yield wait(CONNECTED, "site-1", "site-3")
-    yield CliLine(f"system restart server --force --timeout 120 {JSON}", WHILE_AWAY)
+    yield CliLine(f"system restart server --force --timeout 120 {JSON}", WHILE_AWAY, sites_by_name=True)
     yield wait(RESTARTED, "site-1", "site-3")
     # It stays out.
     yield CliLine(f"system status {JSON}", sites_by_name=True)
     yield from _of(OWNER, "enable-client site-2 --force")
     yield wait(CONNECTED, *SITES)
-    yield CliLine(f"system restart all --force --timeout 120 {JSON}", WHILE_AWAY)
+    yield CliLine(f"system restart all --force --timeout 120 {JSON}", WHILE_AWAY, sites_by_name=True)
     yield wait(RESTARTED, *SITES)
     yield CliLine(f"system status {JSON}", sites_by_name=True)
 
@@ -128,7 +128,7 @@ def _shutdowns():
     yield wait(CONNECTED, "site-1", "site-2")
     yield CliLine(f"system status {JSON}", sites_by_name=True)
     yield from _of(OWNER, "shutdown server --force", "status client site-3")
-    yield CliLine(f"system shutdown all --force --timeout 120 {JSON}", WHILE_AWAY)
+    yield CliLine(f"system shutdown all --force --timeout 120 {JSON}", WHILE_AWAY, sites_by_name=True)
     yield from _of(OWNER, "status --connect-timeout 2", text_format=True)
     yield CliLine(f"study list --connect-timeout 2 {JSON}")
     yield CliLine(f"job list --connect-timeout 2 {JSON}")
