@@ -11,9 +11,10 @@ use tokio::task::JoinHandle;
 
 use super::staging::{Staging, interrupted, local_file};
 use crate::Result;
-use crate::unpack::{Unpacked, unpack_arriving};
+use crate::unpack::{Arrived, unpack_arriving};
 
-/// Pieces that wait while one is written: with the one that is handed on and the one that is on its way, four are in memory.
+/// Pieces that wait while one is written: with the one that is handed on and the one that is on its way, four are in
+/// memory.
 const WAITING: usize = 1;
 
 /// What becomes of a file.
@@ -31,7 +32,7 @@ pub(super) enum Treatment {
 pub(super) struct Arrival {
     /// Without a piece: it is the end of the file.
     pieces: mpsc::Sender<Option<Segments>>,
-    writer: JoinHandle<Result<(Staging, Unpacked)>>,
+    writer: JoinHandle<Result<(Staging, Arrived)>>,
 }
 
 impl Arrival {
@@ -51,7 +52,7 @@ impl Arrival {
     }
 
     /// Waits until all is written.
-    pub(super) async fn finish(self) -> Result<(Staging, Unpacked)> {
+    pub(super) async fn finish(self) -> Result<(Staging, Arrived)> {
         // It may have ended already.
         let _ = self.pieces.send(None).await;
         self.writer.await.map_err(interrupted)?
@@ -66,7 +67,7 @@ impl Arrival {
     }
 }
 
-fn write(mut source: Incoming, path: &Path, treatment: Treatment) -> Result<Unpacked> {
+fn write(mut source: Incoming, path: &Path, treatment: Treatment) -> Result<Arrived> {
     if treatment == Treatment::Unpacked {
         return unpack_arriving(source, path, &path.with_extension(""));
     }
@@ -75,7 +76,7 @@ fn write(mut source: Incoming, path: &Path, treatment: Treatment) -> Result<Unpa
         loop {
             let bytes = source.fill_buf()?;
             if bytes.is_empty() {
-                return Ok(Unpacked::Whole);
+                return Ok(Arrived::Whole);
             }
             file.write_all(bytes)?;
             let count = bytes.len();
@@ -179,7 +180,7 @@ mod tests {
                 assert!(arrival.push(whole.slice(start..start + 1)).await);
             }
             let (staging, unpacked) = arrival.finish().await.unwrap();
-            assert_eq!(unpacked, Unpacked::Whole);
+            assert_eq!(unpacked, Arrived::Whole);
             let late = if is_late { vec!["job.zip".into()] } else { Vec::new() };
             let folder = staging.unpacked(late).await.unwrap().publish(parent.path(), "id").unwrap();
             let names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -207,7 +208,7 @@ mod tests {
         let arrival = Arrival::begin(staging, "job.zip".into(), Treatment::Unpacked);
         arrival.push(archive(1)).await;
         let (staging, unpacked) = arrival.finish().await.unwrap();
-        assert_eq!(unpacked, Unpacked::NotFromTheFront);
+        assert_eq!(unpacked, Arrived::NotFromTheFront);
         assert!(staging.place(Path::new("job/0/x")).unwrap().exists());
     }
 

@@ -22,7 +22,7 @@ use super::{Live, Session};
 use crate::command::{Command, DownloadComponents, DownloadJob, DownloadOffer, OfferedFile};
 use crate::connection::Fault;
 use crate::model::JobId;
-use crate::unpack::Unpacked;
+use crate::unpack::Arrived;
 use crate::{Error, ErrorKind, Phase, Result, verdict};
 
 /// How often the same piece is asked for before a download is given up, the first time included.
@@ -199,7 +199,7 @@ impl Download {
                 let arrival = Arrival::begin(staging, path.clone(), treatment);
                 let unpacked;
                 (staging, unpacked) = self.file(file, arrival, least, &mut claim, &mut total).await?;
-                if unpacked == Unpacked::Whole {
+                if unpacked == Arrived::Whole {
                     if is_archive && is_late {
                         late.push(path);
                     }
@@ -222,12 +222,12 @@ impl Download {
         least: u64,
         claim: &mut Claim,
         total: &mut u64,
-    ) -> Result<(Staging, Unpacked), Broken> {
+    ) -> Result<(Staging, Arrived), Broken> {
         match self.pull(file, &arrival, least, claim, total).await {
             Ok(end) => {
                 let (staging, unpacked) = arrival.finish().await?;
                 if let Some(End { nonce, live }) = end
-                    && unpacked == Unpacked::Whole
+                    && unpacked == Arrived::Whole
                 {
                     claim.references.retain(|reference| *reference != file.reference);
                     if let Some(nonce) = nonce {

@@ -22,7 +22,7 @@ use crate::session::local_file;
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unpacked {
+pub(crate) enum Arrived {
     /// All of it is there.
     Whole,
     /// It can only be read from its end. Nothing of it is there.
@@ -34,11 +34,11 @@ pub(crate) enum Unpacked {
 ///
 /// # Errors
 /// When something cannot be written, or would be outside of the folder.
-pub(crate) fn unpack_arriving(source: impl BufRead, archive: &Path, target: &Path) -> Result<Unpacked> {
+pub(crate) fn unpack_arriving(source: impl BufRead, archive: &Path, target: &Path) -> Result<Arrived> {
     match fs::create_dir(target) {
         Ok(()) => {}
         // What was there before is not ours to remove.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Unpacked::NotFromTheFront),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Arrived::NotFromTheFront),
         Err(error) => return Err(local_file(target, error)),
     }
     let source = Source { inner: source, position: 0 };
@@ -48,10 +48,10 @@ pub(crate) fn unpack_arriving(source: impl BufRead, archive: &Path, target: &Pat
         _ => {}
     }
     if is_whole {
-        return Ok(Unpacked::Whole);
+        return Ok(Arrived::Whole);
     }
     fs::remove_dir_all(target).map_err(|error| local_file(target, error))?;
-    Ok(Unpacked::NotFromTheFront)
+    Ok(Arrived::NotFromTheFront)
 }
 
 /// An entry that was unpacked.
@@ -365,7 +365,7 @@ mod tests {
         }
     }
 
-    fn unpacked(archive: &[u8]) -> (tempfile::TempDir, Result<Unpacked>) {
+    fn unpacked(archive: &[u8]) -> (tempfile::TempDir, Result<Arrived>) {
         let folder = tempfile::tempdir().unwrap();
         let result = unpack_arriving(archive, &folder.path().join("job.zip"), &folder.path().join("job"));
         (folder, result)
@@ -382,14 +382,14 @@ mod tests {
             (Lengths::Announced, CompressionMethod::Stored),
         ] {
             let (folder, result) = unpacked(&packed(&ENTRIES, lengths, method));
-            assert_eq!(result.unwrap(), Unpacked::Whole, "{lengths:?} {method:?}");
+            assert_eq!(result.unwrap(), Arrived::Whole, "{lengths:?} {method:?}");
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing but the folder");
             for (name, content) in &ENTRIES[1..] {
                 assert_eq!(fs::read(folder.path().join("job").join(name)).unwrap(), *content, "{lengths:?} {method:?}");
             }
         }
         let (folder, result) = unpacked(&packed(&[], Lengths::Before, CompressionMethod::Stored));
-        assert_eq!(result.unwrap(), Unpacked::Whole);
+        assert_eq!(result.unwrap(), Arrived::Whole);
         assert!(folder.path().join("job").is_dir());
     }
 
@@ -409,14 +409,17 @@ mod tests {
             mixed.write_all(content).unwrap();
         }
         let mixed = mixed.finish().unwrap().into_inner();
-        for archive in [deflated.as_slice(), &behind, &mixed, &with_prefix, b"nonsense", b"", b"PK\x03\x04cut"] {
+        let good = [deflated.as_slice(), &behind, &mixed, &with_prefix].map(|archive| (archive, true));
+        let bad = [b"nonsense".as_slice(), b"", b"PK\x03\x04cut"].map(|archive| (archive, false));
+        for (archive, is_good) in good.into_iter().chain(bad) {
             let (folder, result) = unpacked(archive);
-            assert_eq!(result.unwrap(), Unpacked::NotFromTheFront);
+            assert_eq!(result.unwrap(), Arrived::NotFromTheFront);
             let (zip, job) = (folder.path().join("job.zip"), folder.path().join("job"));
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
             // What was unpacked is not in the way of the whole.
             fs::write(&zip, archive).unwrap();
-            if unpack(&zip, &job).is_ok() {
+            assert_eq!(unpack(&zip, &job).is_ok(), is_good);
+            if is_good {
                 assert_eq!(fs::read(job.join(ENTRIES[2].0)).unwrap(), ENTRIES[2].1);
             }
         }
@@ -435,7 +438,7 @@ mod tests {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         zip.add_symlink("j/link", "/etc", SimpleFileOptions::default()).unwrap();
         let (folder, result) = unpacked(zip.finish().unwrap().get_ref());
-        assert_eq!(result.unwrap(), Unpacked::NotFromTheFront);
+        assert_eq!(result.unwrap(), Arrived::NotFromTheFront);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
@@ -449,7 +452,7 @@ mod tests {
             let mut archive = whole[..directory(&whole)].to_vec();
             archive.extend_from_slice(&listed[directory(listed)..]);
             let (folder, result) = unpacked(&archive);
-            assert_eq!(result.unwrap(), Unpacked::NotFromTheFront);
+            assert_eq!(result.unwrap(), Arrived::NotFromTheFront);
             assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
     }
@@ -462,7 +465,7 @@ mod tests {
             while let Some(position) = archive.windows(3).position(|bytes| bytes == b"two") {
                 archive[position..position + 3].copy_from_slice(b"one");
             }
-            assert_eq!(unpacked(&archive).1.unwrap(), Unpacked::NotFromTheFront);
+            assert_eq!(unpacked(&archive).1.unwrap(), Arrived::NotFromTheFront);
         }
     }
 
@@ -517,7 +520,7 @@ mod tests {
                 archive[position] ^= change;
             }
             let (folder, result) = unpacked(&archive);
-            if result.is_ok_and(|unpacked| unpacked == Unpacked::Whole) {
+            if result.is_ok_and(|unpacked| unpacked == Arrived::Whole) {
                 let other = tempfile::tempdir().unwrap();
                 fs::write(other.path().join("job.zip"), &archive).unwrap();
                 // Of what the entries themselves do not say, such as a password, only this reader knows.

@@ -11,7 +11,7 @@ use std::thread;
 
 use zip::ZipArchive;
 
-pub(crate) use self::arriving::{Unpacked, unpack_arriving};
+pub(crate) use self::arriving::{Arrived, unpack_arriving};
 use crate::session::local_file;
 use crate::{Error, ErrorKind, Result};
 
